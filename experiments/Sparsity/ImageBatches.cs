@@ -1,0 +1,113 @@
+using LsmrTorch.Datasets;
+using LsmrTorch.Experiments.Running;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch.Experiments.Sparsity;
+
+/// <summary>
+/// Batches of CIFAR-10 images: normalised by the training images' mean and deviation per channel; training images
+/// also padded by 4, cropped at random and flipped at random (He et al. 2016), all of a batch in a few tensor operations.
+/// </summary>
+internal sealed class ImageBatches : IDisposable
+{
+    private const int Side = 32;
+    private const int Padding = 4;
+    private const int Padded = Side + (2 * Padding);
+    private static readonly Scalar s_one = 1.0f.ToScalar();
+    private static readonly Scalar s_oneInteger = 1L.ToScalar();
+    private readonly int _batchSize;
+    private readonly long _seed;
+    private readonly Tensor _trainImages, _trainLabels, _testImages, _testLabels;
+    private readonly Tensor _scale, _shift; // x ↦ scale · x + shift takes away the mean and divides by the deviation
+    private readonly Tensor _pixels; // row 0: where the pixels of a crop lie in a padded image; row 1: mirrored
+
+    public ImageBatches(Cifar10 data, int batchSize, long seed, Device device)
+    {
+        _batchSize = batchSize;
+        _seed = seed;
+        using var scope = NewDisposeScope();
+        _trainImages = data.TrainImages.to(device, copy: true);
+        _trainLabels = data.TrainLabels.to(device, copy: true);
+        _testImages = data.TestImages.to(device, copy: true);
+        _testLabels = data.TestLabels.to(device, copy: true);
+        Tensor images = _trainImages.to_type(ScalarType.Float32);
+        Tensor mean = images.mean([0, 2, 3]).view(1, 3, 1, 1);
+        Tensor deviation = images.std([0, 2, 3]).view(1, 3, 1, 1);
+        _scale = deviation.reciprocal();
+        _shift = mean.div(deviation).neg();
+        _pixels = Pixels().to(device);
+        scope.Detach(_trainImages, _trainLabels, _testImages, _testLabels, _scale, _shift, _pixels);
+        TrainCount = (int)data.TrainImages.size(0);
+        TestCount = (int)data.TestImages.size(0);
+    }
+
+    public int TrainCount { get; }
+
+    public int TestCount { get; }
+
+    /// <summary>Batches of training images in an epoch; the last may be smaller.</summary>
+    public int PerEpoch => (TrainCount + _batchSize - 1) / _batchSize;
+
+    /// <summary>The order of an epoch, which depends on the seed, the phase and the epoch and on nothing before.</summary>
+    public int[] Order(string phase, int epoch)
+    {
+        int[] order = [.. Enumerable.Range(0, TrainCount)];
+        Seeds.Managed(_seed, $"order of {phase}", epoch).Shuffle(order);
+        return order;
+    }
+
+    /// <summary>Training batch <paramref name="index"/> of an epoch, cropped and flipped at random.</summary>
+    public Batch Train(int[] order, string phase, int epoch, int index)
+    {
+        using var scope = NewDisposeScope();
+        Random random = Seeds.Managed(_seed, $"crops of {phase}", ((long)epoch * PerEpoch) + index);
+        long[] chosen = [.. order.Skip(index * _batchSize).Take(_batchSize).Select(i => (long)i)];
+        var corners = new long[chosen.Length];
+        var flips = new long[chosen.Length];
+        for (int i = 0; i < chosen.Length; i++) {
+            corners[i] = (random.Next((2 * Padding) + 1) * Padded) + random.Next((2 * Padding) + 1);
+            flips[i] = random.Next(2);
+        }
+        Device device = _trainImages.device;
+        Tensor rows = tensor(chosen, device: device);
+        Tensor images = Normalised(_trainImages.index_select(0, rows));
+        Tensor padded = nn.functional.pad(images, [Padding, Padding, Padding, Padding]).view(-1, 3, Padded * Padded);
+        Tensor pixels = _pixels.index_select(0, tensor(flips, device: device));
+        pixels.add_(tensor(corners, device: device).view(-1, 1), s_oneInteger);
+        Tensor crops = padded.gather(2, pixels.unsqueeze(1).expand(-1, 3, -1)).view(-1, 3, Side, Side);
+        Tensor labels = _trainLabels.index_select(0, rows);
+        return new Batch(crops.MoveToOuterDisposeScope(), labels.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Test images <paramref name="start"/> to <paramref name="start"/> + <paramref name="count"/>, or to the last.</summary>
+    public Batch Test(int start, int count)
+    {
+        using var scope = NewDisposeScope();
+        long length = Math.Min(count, TestCount - start);
+        Tensor images = Normalised(_testImages.narrow(0, start, length));
+        return new Batch(images.MoveToOuterDisposeScope(), _testLabels.narrow(0, start, length).MoveToOuterDisposeScope());
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Tensor owned in new[] { _trainImages, _trainLabels, _testImages, _testLabels, _scale, _shift, _pixels }) {
+            owned.Dispose();
+        }
+    }
+
+    private static Tensor Pixels()
+    {
+        var pixels = new long[2, Side * Side];
+        for (int row = 0; row < Side; row++) {
+            for (int column = 0; column < Side; column++) {
+                pixels[0, (row * Side) + column] = (row * Padded) + column;
+                pixels[1, (row * Side) + column] = (row * Padded) + (Side - 1 - column);
+            }
+        }
+        return tensor(pixels);
+    }
+
+    private Tensor Normalised(Tensor images) => images.to_type(ScalarType.Float32).mul_(_scale).add_(_shift, s_one);
+}
