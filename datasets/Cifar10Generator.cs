@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace LsmrTorch.Datasets;
 
 /// <summary>
@@ -29,8 +31,8 @@ public static class Cifar10Generator
     public static void Write(string folder, int imagesPerTrainingBatch, int testImages, long seed)
     {
         ArgumentNullException.ThrowIfNull(folder);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(imagesPerTrainingBatch);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(testImages);
+        CheckCount(imagesPerTrainingBatch);
+        CheckCount(testImages);
         try {
             Directory.CreateDirectory(folder);
             // The test file comes last, so that a folder cut short has none and does not load.
@@ -54,9 +56,15 @@ public static class Cifar10Generator
     /// </exception>
     public static Cifar10 Generate(int trainImages, int testImages, long seed)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(trainImages);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(testImages);
+        CheckCount(trainImages);
+        CheckCount(testImages);
         return new Cifar10([Draw(Part.TrainImage, 0, trainImages, seed)], Draw(Part.TestImage, 0, testImages, seed));
+    }
+
+    private static void CheckCount(int images, [CallerArgumentExpression(nameof(images))] string? name = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(images, name);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(images, Cifar10Records.MaximalCount, name);
     }
 
     /// <summary>The <paramref name="count"/> images of a part from number <paramref name="start"/> on.</summary>

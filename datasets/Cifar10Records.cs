@@ -11,10 +11,12 @@ internal sealed class Cifar10Records
     public const int ImageBytes = 3 * Side * Side;
     public const int RecordBytes = 1 + ImageBytes;
 
-    /// <summary><paramref name="count"/> black images of class 0.</summary>
+    /// <summary>How many records one array holds.</summary>
+    public static readonly int MaximalCount = Array.MaxLength / RecordBytes;
+
+    /// <summary><paramref name="count"/> black images of class 0, at most <see cref="MaximalCount"/>.</summary>
     public Cifar10Records(int count)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Array.MaxLength / RecordBytes);
         Labels = new long[count];
         Pixels = new byte[count * ImageBytes];
     }

@@ -123,9 +123,15 @@ public class Cifar10GeneratorTests
     [TestCase(1, 0)]
     [TestCase(-1, 1)]
     [TestCase(int.MaxValue, 1)]
-    public void A_number_of_images_out_of_range_is_misuse(int train, int test)
-        => Assert.That(() => Cifar10Generator.Generate(train, test, 1),
+    [TestCase(1, int.MaxValue)]
+    public void A_number_of_images_out_of_range_is_misuse_and_older_files_stay(int train, int test)
+    {
+        _folder.Write("test_batch.bin", "older");
+        Assert.That(() => Cifar10Generator.Generate(train, test, 1), Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Cifar10Generator.Write(_folder.FullName, train, test, 1),
             Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(_folder.Files, Is.EqualTo(new[] { "test_batch.bin" }));
+    }
 
     private static byte[] Bytes(Cifar10 data) => [.. Bytes(data.TrainImages), .. Bytes(data.TestImages)];
 
