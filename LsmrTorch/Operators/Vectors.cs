@@ -47,6 +47,13 @@ internal static class Vectors
         return x.add(y, one);
     }
 
+    /// <summary>A contiguous copy of x, which may be any view.</summary>
+    public static Tensor Copy(Tensor x)
+    {
+        using Tensor dense = x.contiguous();
+        return dense.clone();
+    }
+
     /// <summary>Fills x with one value.</summary>
     public static void Fill(Tensor x, double value)
     {

@@ -27,7 +27,7 @@ internal sealed class CraigmrIteration
     public CraigmrIteration(LinearOperator A, Tensor b, double damp)
     {
         this.damp = damp;
-        bidiagonal = new GolubKahan(A, b.contiguous().clone());
+        bidiagonal = new GolubKahan(A, Vectors.Copy(b));
         (double alpha, double beta) = (bidiagonal.Alpha, bidiagonal.Beta);
         X = zeros_like(bidiagonal.V);
         Y = zeros_like(bidiagonal.U);

@@ -8,7 +8,7 @@ namespace LsmrTorch;
 /// β₁u₁ = start, α₁v₁ = Aᵀu₁ and, a step at a time, β₊u₊ = A v − α u, α₊v₊ = Aᵀu₊ − β₊v.
 /// (Golub and Kahan 1965; Paige and Saunders 1982, "Bidiag 1".)
 /// </summary>
-/// <remarks>Two vectors, u (m) and v (n), in place, and one product of each side while it is added.</remarks>
+/// <remarks>Two vectors, u (m) and v (n), in place, and one product at a time while it is added.</remarks>
 internal sealed class GolubKahan
 {
     private readonly LinearOperator A;
@@ -46,8 +46,8 @@ internal sealed class GolubKahan
     /// <summary>The next β, u, α, v.</summary>
     public void Step()
     {
-        using var scope = NewDisposeScope();
-        Vectors.ScaleAdd(U, -Alpha, A.MatVec(V));       // u = A v - alpha u
+        using (NewDisposeScope())
+            Vectors.ScaleAdd(U, -Alpha, A.MatVec(V));   // u = A v - alpha u
         Beta = Normalise(U);
         if (!double.IsFinite(Beta))
             return;
@@ -56,7 +56,8 @@ internal sealed class GolubKahan
             Vectors.Fill(V, 0);
             return;
         }
-        Vectors.ScaleAdd(V, -Beta, A.VecMat(U));        // v = A'u - beta v
+        using (NewDisposeScope())
+            Vectors.ScaleAdd(V, -Beta, A.VecMat(U));    // v = A'u - beta v
         Alpha = Normalise(V);
     }
 

@@ -10,7 +10,7 @@ namespace LsmrTorch;
 /// a time. Names are the paper's, spelled out.
 /// </summary>
 /// <remarks>
-/// Vectors beside x: u, v, h, h̄ and one product of each side, 4n + 2m. Where this departs from SciPy's lsmr: the condition
+/// Vectors beside x: u, v, h, h̄ and one product at a time, at most 4n + 2m. Where this departs from SciPy's lsmr: the condition
 /// estimate starts from the first pivot and not from a dummy 1, so that scaling A scales nothing else; with x0 and b = 0
 /// the answer is still the solution; a step that meets NaN leaves the solution NaN.
 /// </remarks>
@@ -36,8 +36,8 @@ internal sealed class LsmrIteration
     {
         this.damp = damp;
         RightHandSideNorm = Vectors.Norm(b);
-        Tensor u = b.contiguous().clone();
-        x = x0 is null ? zeros([.. A.InputShape], A.dtype, A.device) : x0.contiguous().clone();
+        Tensor u = Vectors.Copy(b);
+        x = x0 is null ? zeros([.. A.InputShape], A.dtype, A.device) : Vectors.Copy(x0);
         if (x0 is not null) {
             using var scope = NewDisposeScope();
             Vectors.AddScaled(u, -1, A.MatVec(x));
