@@ -1,0 +1,99 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>A map given as a closure, with its transpose as another one or, without, by autograd.</summary>
+internal class ClosureOperator(
+    Func<Tensor, Tensor> matvec, Func<Tensor, Tensor>? vecmat,
+    IEnumerable<long> inputShape, IEnumerable<long> outputShape, ScalarType dtype, Device device)
+    : LinearOperator(inputShape, outputShape, dtype, device)
+{
+    protected internal override Tensor MatVec(Tensor v) => Checked(matvec(v), v, OutputShape, "matvec");
+
+    protected internal override Tensor VecMat(Tensor u) =>
+        vecmat is null ? Transpose(Record(createGraph: is_grad_enabled()), u) : Checked(vecmat(u), u, InputShape, "vecmat");
+
+    protected internal override LinearOperator Prepare() => vecmat is null ? new Recorded(this) : this;
+
+    private Linearization Record(bool createGraph)
+    {
+        Tensor z = zeros([.. InputShape], dtype, device, requires_grad: true);
+        var recorded = new Linearization(() => MatVec(z), [z], forwardProducts: false, createGraph);
+        if (!recorded.Value.requires_grad)
+            throw new ArgumentException("The matvec closure's result does not depend on its argument by operations that autograd knows, so it has no transpose by autograd; give a vecmat closure too.");
+        return recorded;
+    }
+
+    private static Tensor Transpose(Linearization recorded, Tensor u) =>
+        recorded.TransposeProduct(u)[0]
+        ?? throw new ArgumentException("The matvec closure's result depends on other tensors that require gradients but not on its argument, so it is no linear map of it.");
+
+    private Tensor Checked(Tensor result, Tensor argument, IReadOnlyList<long> shape, string closure)
+    {
+        if (ReferenceEquals(result, argument))
+            result = argument.alias();
+        if (result.shape is var found && !found.SequenceEqual(shape))
+            throw new ArgumentException($"The {closure} closure returned shape {Text.Shape(found)} where the operator has {Text.Shape(shape)}.");
+        if (result.dtype != dtype || result.device_type != device.type)
+            throw new ArgumentException($"The {closure} closure returned {result.dtype} on {result.device} where the operator has {dtype} on {device}.");
+        return result;
+    }
+
+    /// <summary>The closure during one solve: A z recorded once, and each Aᵀu a backward pass through that record.</summary>
+    private sealed class Recorded(ClosureOperator closure)
+        : LinearOperator(closure.InputShape, closure.OutputShape, closure.dtype, closure.device)
+    {
+        private readonly Linearization recorded = closure.Record(createGraph: false);
+
+        protected internal override Tensor MatVec(Tensor v) => closure.MatVec(v);
+
+        protected internal override Tensor VecMat(Tensor u) => Transpose(recorded, u);
+    }
+}
+
+public abstract partial class LinearOperator
+{
+    /// <summary>
+    /// A map from the closure v ↦ A v alone; the transpose comes from differentiating it, recorded once per solve.
+    /// Gradients reach every tensor that the closure uses. The closure is called once here, on zeros, for its output shape.
+    /// </summary>
+    /// <param name="matvec">Takes a tensor of <paramref name="inputShape"/>; linear, deterministic, by operations that autograd knows.</param>
+    /// <param name="inputShape">The shape of v.</param>
+    /// <param name="dtype">float32 (the default) or float64.</param>
+    /// <param name="device">By default the CPU.</param>
+    public static LinearOperator FromMatVec(Func<Tensor, Tensor> matvec, ReadOnlySpan<long> inputShape,
+        ScalarType dtype = ScalarType.Float32, Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(matvec);
+        (long[] shape, long[] image) = Probe(matvec, inputShape, dtype, device);
+        return new ClosureOperator(matvec, null, shape, image, dtype, device ?? CPU);
+    }
+
+    /// <summary>A map from both closures, v ↦ A v and u ↦ Aᵀu. Nothing is recorded in a solve.</summary>
+    /// <param name="matvec">Takes a tensor of <paramref name="inputShape"/>.</param>
+    /// <param name="vecmat">Takes a tensor of the shape that <paramref name="matvec"/> returns; must be its transpose (see <see cref="Verify"/>).</param>
+    /// <param name="inputShape">The shape of v.</param>
+    /// <param name="dtype">float32 (the default) or float64.</param>
+    /// <param name="device">By default the CPU.</param>
+    public static LinearOperator FromMatVec(Func<Tensor, Tensor> matvec, Func<Tensor, Tensor> vecmat, ReadOnlySpan<long> inputShape,
+        ScalarType dtype = ScalarType.Float32, Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(matvec);
+        ArgumentNullException.ThrowIfNull(vecmat);
+        (long[] shape, long[] image) = Probe(matvec, inputShape, dtype, device);
+        return new ClosureOperator(matvec, vecmat, shape, image, dtype, device ?? CPU);
+    }
+
+    /// <summary>A map from the closure u ↦ Aᵀu alone, whose argument has A's output shape; A v comes from differentiating it.</summary>
+    public static LinearOperator FromVecMat(Func<Tensor, Tensor> vecmat, ReadOnlySpan<long> outputShape,
+        ScalarType dtype = ScalarType.Float32, Device? device = null) => FromMatVec(vecmat, outputShape, dtype, device).T;
+
+    private static (long[] Shape, long[] Image) Probe(Func<Tensor, Tensor> closure, ReadOnlySpan<long> shape, ScalarType dtype, Device? device)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        long[] size = [.. shape];
+        return (size, closure(zeros(size, Require.RealFloat(dtype, "an operator"), device ?? CPU)).shape);
+    }
+}

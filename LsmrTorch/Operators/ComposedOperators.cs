@@ -1,0 +1,187 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>An operator made of others: what it holds, prepares and may require is theirs.</summary>
+internal abstract class ComposedOperator(
+    LinearOperator[] parts, IEnumerable<long> inputShape, IEnumerable<long> outputShape)
+    : LinearOperator(inputShape, outputShape, parts[0].dtype, parts[0].device)
+{
+    protected LinearOperator[] Parts { get; } = parts;
+
+    /// <summary>The same composition of other parts.</summary>
+    protected abstract LinearOperator Of(LinearOperator[] parts);
+
+    protected internal override LinearOperator Prepare() => Of([.. Parts.Select(part => part.Prepare())]);
+
+    internal override bool MayRequireGrad => Parts.Any(part => part.MayRequireGrad);
+
+    internal override IEnumerable<Tensor> Held => Parts.SelectMany(part => part.Held);
+
+    internal override LinearOperator With(Queue<Tensor> held) => Of([.. Parts.Select(part => part.With(held))]);
+
+    protected static void RequireSame(IReadOnlyList<long> left, IReadOnlyList<long> right, string rule)
+    {
+        if (!left.SequenceEqual(right))
+            throw new ArgumentException($"{rule}, but the shapes are {Text.Shape(left)} and {Text.Shape(right)}.");
+    }
+
+    protected static LinearOperator[] Alike(params LinearOperator[] parts)
+    {
+        if (parts.Length == 0)
+            throw new ArgumentException("A composition needs at least one operator.");
+        foreach (LinearOperator part in parts) {
+            ArgumentNullException.ThrowIfNull(part);
+            if (part.dtype != parts[0].dtype || part.device.ToString() != parts[0].device.ToString())
+                throw new ArgumentException($"Composed operators must agree in dtype and device, but one has {parts[0].dtype} on {parts[0].device} and another {part.dtype} on {part.device}.");
+        }
+        return parts;
+    }
+}
+
+/// <summary>Aᵀ.</summary>
+internal sealed class TransposedOperator(LinearOperator A) : ComposedOperator([A], A.OutputShape, A.InputShape)
+{
+    public override LinearOperator T => Parts[0];
+
+    protected override LinearOperator Of(LinearOperator[] parts) => new TransposedOperator(parts[0]);
+
+    protected internal override Tensor MatVec(Tensor v) => Parts[0].VecMat(v);
+
+    protected internal override Tensor VecMat(Tensor u) => Parts[0].MatVec(u);
+}
+
+/// <summary>A B.</summary>
+internal sealed class ProductOperator : ComposedOperator
+{
+    public ProductOperator(LinearOperator A, LinearOperator B) : base(Alike(A, B), B.InputShape, A.OutputShape)
+    {
+        RequireSame(A.InputShape, B.OutputShape, "In A * B, A must take what B returns");
+    }
+
+    protected override LinearOperator Of(LinearOperator[] parts) => new ProductOperator(parts[0], parts[1]);
+
+    protected internal override Tensor MatVec(Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Parts[0].MatVec(Parts[1].MatVec(v)));
+    }
+
+    protected internal override Tensor VecMat(Tensor u)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Parts[1].VecMat(Parts[0].VecMat(u)));
+    }
+}
+
+/// <summary>A + B.</summary>
+internal sealed class SumOperator : ComposedOperator
+{
+    public SumOperator(LinearOperator A, LinearOperator B) : base(Alike(A, B), A.InputShape, A.OutputShape)
+    {
+        RequireSame(A.InputShape, B.InputShape, "In A + B, both must take the same");
+        RequireSame(A.OutputShape, B.OutputShape, "In A + B, both must return the same");
+    }
+
+    protected override LinearOperator Of(LinearOperator[] parts) => new SumOperator(parts[0], parts[1]);
+
+    protected internal override Tensor MatVec(Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Vectors.Sum(Parts[0].MatVec(v), Parts[1].MatVec(v)));
+    }
+
+    protected internal override Tensor VecMat(Tensor u)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Vectors.Sum(Parts[0].VecMat(u), Parts[1].VecMat(u)));
+    }
+}
+
+/// <summary>s A, for a number or a 0-dim tensor s.</summary>
+internal sealed class ScaledOperator(double factor, Tensor? scale, LinearOperator A)
+    : ComposedOperator([A], A.InputShape, A.OutputShape)
+{
+    protected override LinearOperator Of(LinearOperator[] parts) => new ScaledOperator(factor, scale, parts[0]);
+
+    protected internal override Tensor MatVec(Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Times(Parts[0].MatVec(v)));
+    }
+
+    protected internal override Tensor VecMat(Tensor u)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Times(Parts[0].VecMat(u)));
+    }
+
+    private Tensor Times(Tensor x)
+    {
+        if (scale is not null)
+            return x.mul(scale);
+        using Scalar number = factor;
+        return x.mul(number);
+    }
+
+    internal override bool MayRequireGrad => scale is { requires_grad: true } || base.MayRequireGrad;
+
+    internal override IEnumerable<Tensor> Held => scale is null ? base.Held : [scale, .. base.Held];
+
+    internal override LinearOperator With(Queue<Tensor> held) =>
+        new ScaledOperator(factor, scale is null ? null : held.Dequeue(), Parts[0].With(held));
+}
+
+/// <summary>[A; B; …], the outputs flattened one after the other.</summary>
+internal sealed class StackOperator : ComposedOperator
+{
+    public StackOperator(LinearOperator[] parts) : base(Alike(parts), parts[0].InputShape, [parts.Sum(part => part.Rows)])
+    {
+        foreach (LinearOperator part in parts)
+            RequireSame(parts[0].InputShape, part.InputShape, "Stacked operators must take the same");
+    }
+
+    protected override LinearOperator Of(LinearOperator[] parts) => new StackOperator(parts);
+
+    protected internal override Tensor MatVec(Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Vectors.Flatten(Parts.Select(part => part.MatVec(v))));
+    }
+
+    protected internal override Tensor VecMat(Tensor u)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] pieces = Vectors.Split(u, [.. Parts.Select(part => part.OutputShape.ToArray())]);
+        Tensor[] products = [.. Parts.Zip(pieces, (part, piece) => part.VecMat(piece))];
+        return scope.MoveToOuter(products.Aggregate(Vectors.Sum));
+    }
+}
+
+public abstract partial class LinearOperator
+{
+    /// <summary>The composition v ↦ A (B v).</summary>
+    /// <exception cref="ArgumentException">A does not take what B returns.</exception>
+    public static LinearOperator operator *(LinearOperator A, LinearOperator B) => new ProductOperator(A, B);
+
+    /// <summary>v ↦ A v + B v.</summary>
+    /// <exception cref="ArgumentException">The shapes differ.</exception>
+    public static LinearOperator operator +(LinearOperator A, LinearOperator B) => new SumOperator(A, B);
+
+    /// <summary>v ↦ s A v.</summary>
+    /// <exception cref="ArgumentException">s is not finite.</exception>
+    public static LinearOperator operator *(double s, LinearOperator A) => double.IsFinite(s)
+        ? new ScaledOperator(s, null, A)
+        : throw new ArgumentException($"An operator's factor must be finite, but is {s}.", nameof(s));
+
+    /// <summary>v ↦ s A v for a 0-dim tensor; gradients reach it.</summary>
+    /// <exception cref="ArgumentException">s has dimensions.</exception>
+    public static LinearOperator operator *(Tensor s, LinearOperator A) => s.dim() == 0
+        ? new ScaledOperator(1, s, A)
+        : throw new ArgumentException($"An operator's factor must be a number or a 0-dim tensor, but has shape {Text.Shape(s.shape)}; use Diagonal for entries.", nameof(s));
+
+    /// <summary>[A; B; …]: all take the same; the outputs are flattened one after the other into shape (Σ Rows).</summary>
+    /// <exception cref="ArgumentException">No operator, or shapes, dtypes or devices that differ.</exception>
+    public static LinearOperator Stack(params LinearOperator[] operators) => new StackOperator([.. operators]);
+}

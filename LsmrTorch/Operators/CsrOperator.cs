@@ -1,0 +1,76 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>A sparse matrix in compressed rows, with the row of each entry kept beside its column.</summary>
+internal sealed class CsrOperator : LinearOperator
+{
+    private readonly Tensor values, columnOf, rowOf;
+
+    public CsrOperator(Tensor values, Tensor columnOf, Tensor rowOf, long rows, long columns)
+        : base([columns], [rows], values.dtype, values.device)
+    {
+        (this.values, this.columnOf, this.rowOf) = (values, columnOf, rowOf);
+    }
+
+    protected internal override Tensor MatVec(Tensor v) => Gather(v, columnOf, rowOf, Rows);
+
+    protected internal override Tensor VecMat(Tensor u) => Gather(u, rowOf, columnOf, Columns);
+
+    // result[to[k]] += values[k] * x[from[k]], in the order of k: the same bits on every run.
+    private Tensor Gather(Tensor x, Tensor from, Tensor to, long length)
+    {
+        using Tensor picked = x.index_select(0, from);
+        using Tensor products = picked.mul(values);
+        using Tensor zero = zeros(length, dtype, device);
+        return zero.scatter_add(0, to, products);
+    }
+
+    internal override bool MayRequireGrad => values.requires_grad;
+
+    internal override IEnumerable<Tensor> Held => [values, columnOf, rowOf];
+
+    internal override LinearOperator With(Queue<Tensor> held) =>
+        new CsrOperator(held.Dequeue(), held.Dequeue(), held.Dequeue(), Rows, Columns);
+}
+
+public abstract partial class LinearOperator
+{
+    /// <summary>
+    /// A sparse matrix in compressed sparse rows: row i has the entries rowStarts[i] … rowStarts[i + 1] − 1. Entries of
+    /// the same row and column add up; columns need not be sorted. Maps (columns) to (m). Gradients reach the values.
+    /// </summary>
+    /// <param name="values">The nnz entries, float32 or float64.</param>
+    /// <param name="columnIndices">The nnz columns, int32 or int64, from 0 to columns − 1.</param>
+    /// <param name="rowStarts">m + 1 offsets, int32 or int64, from 0 up to nnz.</param>
+    /// <param name="columns">n, the number of columns.</param>
+    /// <exception cref="ArgumentException">The three arrays do not describe a matrix with that many columns.</exception>
+    public static LinearOperator FromCsr(Tensor values, Tensor columnIndices, Tensor rowStarts, long columns)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        foreach ((Tensor x, string name) in new[] { (values, nameof(values)), (columnIndices, nameof(columnIndices)), (rowStarts, nameof(rowStarts)) }) {
+            ArgumentNullException.ThrowIfNull(x, name);
+            if (x.dim() != 1)
+                throw new ArgumentException($"{name} must have one dimension, but has shape {Text.Shape(x.shape)}.", name);
+        }
+        foreach ((Tensor x, string name) in new[] { (columnIndices, nameof(columnIndices)), (rowStarts, nameof(rowStarts)) }) {
+            if (x.dtype is not (ScalarType.Int64 or ScalarType.Int32))
+                throw new ArgumentException($"{name} must be int32 or int64, but is {x.dtype}.", name);
+        }
+        long entries = values.numel(), rows = rowStarts.numel() - 1;
+        if (columnIndices.numel() != entries)
+            throw new ArgumentException($"There are {entries} values but {columnIndices.numel()} column indices.", nameof(columnIndices));
+        if (rows < 0)
+            throw new ArgumentException("rowStarts must have an entry more than there are rows, but is empty.", nameof(rowStarts));
+        Tensor starts = rowStarts.to(int64), lengths = starts.diff();
+        if (starts[0].item<long>() != 0 || starts[-1].item<long>() != entries || (rows > 0 && lengths.min().item<long>() < 0))
+            throw new ArgumentException($"rowStarts must rise from 0 to the number of values, {entries}.", nameof(rowStarts));
+        if (entries > 0 && (columnIndices.min().to(int64).item<long>() < 0 || columnIndices.max().to(int64).item<long>() >= columns))
+            throw new ArgumentException($"Column indices must lie between 0 and {columns - 1}.", nameof(columnIndices));
+        Tensor columnOf = columnIndices.to(int64, copy: true);
+        Tensor rowOf = arange(rows, int64, values.device).repeat_interleave(lengths);
+        return new CsrOperator(values, scope.MoveToOuter(columnOf), scope.MoveToOuter(rowOf), rows, columns);
+    }
+}

@@ -1,0 +1,36 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>A dense matrix, m × n.</summary>
+internal sealed class DenseOperator(Tensor matrix)
+    : LinearOperator([matrix.shape[1]], [matrix.shape[0]], matrix.dtype, matrix.device)
+{
+    protected internal override Tensor MatVec(Tensor v) => matrix.mv(v);
+
+    protected internal override Tensor VecMat(Tensor u)
+    {
+        using Tensor transpose = matrix.t();
+        return transpose.mv(u);
+    }
+
+    internal override bool MayRequireGrad => matrix.requires_grad;
+
+    internal override IEnumerable<Tensor> Held => [matrix];
+
+    internal override LinearOperator With(Queue<Tensor> held) => new DenseOperator(held.Dequeue());
+}
+
+public abstract partial class LinearOperator
+{
+    /// <summary>A matrix of shape (m, n), contiguous or a view; maps (n) to (m). Gradients reach the matrix.</summary>
+    /// <exception cref="ArgumentException">Not two dimensions, or neither float32 nor float64.</exception>
+    public static LinearOperator FromMatrix(Tensor matrix)
+    {
+        ArgumentNullException.ThrowIfNull(matrix);
+        if (matrix.dim() != 2)
+            throw new ArgumentException($"A matrix has two dimensions, but the tensor has shape {Text.Shape(matrix.shape)}.", nameof(matrix));
+        return new DenseOperator(matrix);
+    }
+}

@@ -1,0 +1,48 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>Multiplication by a tensor, entry by entry.</summary>
+internal sealed class DiagonalOperator(Tensor diagonal)
+    : LinearOperator(diagonal.shape, diagonal.shape, diagonal.dtype, diagonal.device)
+{
+    public override LinearOperator T => this;
+
+    protected internal override Tensor MatVec(Tensor v) => v.mul(diagonal);
+
+    protected internal override Tensor VecMat(Tensor u) => u.mul(diagonal);
+
+    internal override bool MayRequireGrad => diagonal.requires_grad;
+
+    internal override IEnumerable<Tensor> Held => [diagonal];
+
+    internal override LinearOperator With(Queue<Tensor> held) => new DiagonalOperator(held.Dequeue());
+}
+
+/// <summary>The identity.</summary>
+internal sealed class IdentityOperator(IEnumerable<long> shape, ScalarType dtype, Device device)
+    : LinearOperator(shape, shape, dtype, device)
+{
+    public override LinearOperator T => this;
+
+    protected internal override Tensor MatVec(Tensor v) => v.alias();
+
+    protected internal override Tensor VecMat(Tensor u) => u.alias();
+
+    internal override bool MayRequireGrad => false;
+}
+
+public abstract partial class LinearOperator
+{
+    /// <summary>v ↦ diagonal ∘ v, for vectors of the diagonal's shape. Gradients reach the diagonal.</summary>
+    public static LinearOperator Diagonal(Tensor diagonal)
+    {
+        ArgumentNullException.ThrowIfNull(diagonal);
+        return new DiagonalOperator(diagonal);
+    }
+
+    /// <summary>v ↦ v.</summary>
+    public static LinearOperator Identity(ReadOnlySpan<long> shape, ScalarType dtype = ScalarType.Float32, Device? device = null) =>
+        new IdentityOperator([.. shape], dtype, device ?? CPU);
+}

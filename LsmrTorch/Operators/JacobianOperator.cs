@@ -1,0 +1,68 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>The Jacobian of a function at a point: J v and Jᵀu by backward passes.</summary>
+internal sealed class JacobianOperator(Func<Tensor, Tensor> function, Tensor at, long[] valueShape)
+    : LinearOperator(at.shape, valueShape, at.dtype, at.device)
+{
+    protected internal override Tensor MatVec(Tensor v) => Product(Record(differentiable: is_grad_enabled()), v);
+
+    protected internal override Tensor VecMat(Tensor u) => TransposeProduct(Record(differentiable: is_grad_enabled()), u);
+
+    protected internal override LinearOperator Prepare() => new Recorded(this);
+
+    internal override IEnumerable<Tensor> Held => [at];
+
+    internal override LinearOperator With(Queue<Tensor> held) => new JacobianOperator(function, held.Dequeue(), valueShape);
+
+    private Linearization Record(bool differentiable)
+    {
+        Tensor point;
+        using (enable_grad()) {
+            if (differentiable && at.requires_grad) {
+                point = at.view_as(at);     // its own .grad, and a graph that leads on to `at`
+                point.retain_grad();
+            } else {
+                point = at.detach().requires_grad_();
+            }
+        }
+        var recorded = new Linearization(() => function(point), [point], forwardProducts: true, differentiable);
+        if (!recorded.Value.shape.SequenceEqual(OutputShape))
+            throw new ArgumentException($"The function returned shape {Text.Shape(recorded.Value.shape)} where it returned {Text.Shape(OutputShape)} before.");
+        return recorded;
+    }
+
+    private Tensor Product(Linearization recorded, Tensor v) => recorded.Product([v]) ?? zeros([.. OutputShape], dtype, device);
+
+    private Tensor TransposeProduct(Linearization recorded, Tensor u) =>
+        recorded.TransposeProduct(u)[0] ?? zeros([.. InputShape], dtype, device);
+
+    private sealed class Recorded(JacobianOperator jacobian)
+        : LinearOperator(jacobian.InputShape, jacobian.OutputShape, jacobian.dtype, jacobian.device)
+    {
+        private readonly Linearization recorded = jacobian.Record(differentiable: false);
+
+        protected internal override Tensor MatVec(Tensor v) => jacobian.Product(recorded, v);
+
+        protected internal override Tensor VecMat(Tensor u) => jacobian.TransposeProduct(recorded, u);
+    }
+}
+
+public abstract partial class LinearOperator
+{
+    /// <summary>
+    /// The Jacobian of <paramref name="function"/> at <paramref name="at"/>, from at's shape to the value's. It is never
+    /// formed: Jᵀu is a backward pass, J v two. Gradients reach <paramref name="at"/> and the tensors that the function uses.
+    /// The function is called once here for the shape of its value, and must be deterministic.
+    /// </summary>
+    public static LinearOperator Jacobian(Func<Tensor, Tensor> function, Tensor at)
+    {
+        ArgumentNullException.ThrowIfNull(function);
+        ArgumentNullException.ThrowIfNull(at);
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        return new JacobianOperator(function, at, function(at.detach()).shape);
+    }
+}

@@ -1,0 +1,127 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>
+/// A linear map A known by its products v ↦ A v and u ↦ Aᵀu. It maps tensors of <see cref="InputShape"/> to tensors of
+/// <see cref="OutputShape"/>; vectors need not be flat, and their inner product is the sum over all entries.
+/// </summary>
+/// <remarks>
+/// An operator holds the tensors it is made from and does not own them: they, and whatever its closures capture, must
+/// live until the last product, that of a backward pass included. Reading an operator from several threads is safe
+/// where its closures are.
+/// </remarks>
+public abstract partial class LinearOperator
+{
+    private readonly long[] inputShape;
+    private readonly long[] outputShape;
+
+    /// <summary>Declares the shapes, the dtype (float32 or float64) and the device of both sides.</summary>
+    /// <exception cref="ArgumentException">Another dtype.</exception>
+    protected LinearOperator(IEnumerable<long> inputShape, IEnumerable<long> outputShape, ScalarType dtype, Device device)
+    {
+        this.inputShape = [.. inputShape];
+        this.outputShape = [.. outputShape];
+        this.dtype = Require.RealFloat(dtype, "an operator");
+        this.device = device;
+    }
+
+    /// <summary>The shape of v in A v.</summary>
+    public IReadOnlyList<long> InputShape => inputShape;
+
+    /// <summary>The shape of A v.</summary>
+    public IReadOnlyList<long> OutputShape => outputShape;
+
+    /// <summary>The entries' type, float32 or float64.</summary>
+    public ScalarType dtype { get; }
+
+    /// <summary>Where both sides lie.</summary>
+    public Device device { get; }
+
+    /// <summary>The number of columns: entries of a tensor of <see cref="InputShape"/>.</summary>
+    public long Columns => Vectors.Count(inputShape);
+
+    /// <summary>The number of rows: entries of a tensor of <see cref="OutputShape"/>.</summary>
+    public long Rows => Vectors.Count(outputShape);
+
+    /// <summary>Aᵀ, sharing everything with A; <c>A.T.T</c> is A.</summary>
+    public virtual LinearOperator T => new TransposedOperator(this);
+
+    /// <summary>A v, a new tensor of <see cref="OutputShape"/>. Gradients reach v and the tensors that A uses.</summary>
+    /// <exception cref="ArgumentException">v has another shape, dtype or device, or a closure returns another than it said.</exception>
+    public Tensor Apply(Tensor v)
+    {
+        Require.Vector(v, "v", inputShape, "the operator takes", this);
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(MatVec(v));
+    }
+
+    /// <summary>Aᵀu, a new tensor of <see cref="InputShape"/>. Gradients reach u and the tensors that A uses.</summary>
+    /// <exception cref="ArgumentException">u has another shape, dtype or device, or a closure returns another than it said.</exception>
+    public Tensor ApplyTranspose(Tensor u)
+    {
+        Require.Vector(u, "u", outputShape, "the operator returns", this);
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(VecMat(u));
+    }
+
+    /// <summary>A v by operations that autograd knows; must not write to v and returns another tensor object than v.</summary>
+    protected internal abstract Tensor MatVec(Tensor v);
+
+    /// <summary>Aᵀu by operations that autograd knows; must not write to u and returns another tensor object than u.</summary>
+    protected internal abstract Tensor VecMat(Tensor u);
+
+    /// <summary>
+    /// An operator with the same products, whose preparation (a recorded graph, say) is paid once for a whole solve.
+    /// It carries no gradients, its tensors belong to the current dispose scope, and it is dropped before anything
+    /// that it uses can change.
+    /// </summary>
+    protected internal virtual LinearOperator Prepare() => this;
+
+    /// <summary>False where it is known, without a product, that no gradient can be asked of this operator.</summary>
+    internal virtual bool MayRequireGrad => true;
+
+    /// <summary>The tensors that the operator holds, saved for the backward pass; what a closure captures is not seen.</summary>
+    internal virtual IEnumerable<Tensor> Held => [];
+
+    /// <summary>The same operator on other tensors, taken from <paramref name="held"/> in the order of <see cref="Held"/>.</summary>
+    internal virtual LinearOperator With(Queue<Tensor> held) => this;
+
+    /// <summary>
+    /// Throws if the operator is not what a Krylov method needs: products that repeat (dropout breaks that), linearity,
+    /// and a transpose that is one, ⟨A v, u⟩ = ⟨v, Aᵀu⟩. Tried on normal random vectors; five products.
+    /// </summary>
+    /// <param name="seed">Seed of the random vectors.</param>
+    /// <exception cref="ArgumentException">A rule is broken; the message says which, and by how much.</exception>
+    public void Verify(long seed = 0)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        using var generator = new Generator((ulong)seed, CPU);
+        Tensor Random(long[] shape) => randn(shape, float64, generator: generator).to(dtype).to(device);
+        LinearOperator products = Prepare();
+        Tensor v = Random(inputShape), w = Random(inputShape), u = Random(outputShape);
+        Tensor Av = products.MatVec(v);
+        double tolerance = 100 * Vectors.Epsilon(dtype) * Math.Sqrt(Math.Max(Rows, Columns));
+
+        void Compare(Tensor found, Tensor expected, string rule)
+        {
+            double error = Vectors.Norm(found.sub(expected)), size = Vectors.Norm(expected);
+            if (!(error <= tolerance * size))
+                throw new ArgumentException($"{rule}, but the relative difference is {Text.Number(error / size)}.");
+        }
+        Compare(products.MatVec(v), Av, "The operator must give the same product twice");
+        Tensor Aw = products.MatVec(w);
+        Vectors.ScaleAdd(w, -2.0, v);                       // w <- v - 2 w
+        Vectors.ScaleAdd(Aw, -2.0, Av);
+        Compare(products.MatVec(w), Aw, "The operator must be linear, A(v - 2w) = Av - 2Aw");
+        double left = Vectors.Dot(Av, u), right = Vectors.Dot(v, products.VecMat(u));
+        double scale = Vectors.Norm(Av) * Vectors.Norm(u);
+        if (!(Math.Abs(left - right) <= tolerance * scale))
+            throw new ArgumentException($"The transposed product must satisfy <Av, u> = <v, A'u>, but {Text.Number(left)} is not {Text.Number(right)}.");
+    }
+
+    /// <summary>Such as <c>LinearOperator (1000) -> (1000), Float64, cpu</c>.</summary>
+    public override string ToString() => $"{GetType().Name} {Text.Shape(inputShape)} -> {Text.Shape(outputShape)}, {dtype}, {device}";
+}

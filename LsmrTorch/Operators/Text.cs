@@ -1,0 +1,14 @@
+using System.Globalization;
+
+namespace LsmrTorch;
+
+/// <summary>Numbers and shapes in messages, in the invariant culture.</summary>
+internal static class Text
+{
+    /// <summary>Such as <c>3.8e-03</c>.</summary>
+    public static string Number(double value) => value.ToString("0.0e+00", CultureInfo.InvariantCulture);
+
+    /// <summary>Such as <c>(3, 32, 32)</c>.</summary>
+    public static string Shape(IEnumerable<long> shape) =>
+        "(" + string.Join(", ", shape.Select(size => size.ToString(CultureInfo.InvariantCulture))) + ")";
+}

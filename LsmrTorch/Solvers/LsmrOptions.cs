@@ -1,0 +1,86 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>What LSMR solves besides A and b, and when it stops. Checked when the solve begins.</summary>
+public sealed record LsmrOptions
+{
+    /// <summary>λ in ‖A x − b‖² + λ²‖x − x0‖²; not negative. Default 0.</summary>
+    public Damping Damp { get; init; }
+
+    /// <summary>
+    /// x0, of the operator's InputShape; default zero. Damping then pulls towards x0, and of several solutions the one
+    /// nearest to x0 is taken (SciPy does the same).
+    /// </summary>
+    public Tensor? Start { get; init; }
+
+    /// <summary>Relative error of A that the answer may explain. Default 1e-6 (float32), 1e-10 (float64); at least 3 eps.</summary>
+    public double? Atol { get; init; }
+
+    /// <summary>Relative error of b that the answer may explain. Default 1e-6 (float32), 1e-10 (float64); at least 3 eps.</summary>
+    public double? Btol { get; init; }
+
+    /// <summary>Stops when the condition estimate passes this. Default 1e8; at most 1/(3 eps).</summary>
+    public double ConditionLimit { get; init; } = 1e8;
+
+    /// <summary>Default 10 min(m, n), at least 100.</summary>
+    public int? MaxIterations { get; init; }
+
+    /// <summary>Called after each iteration; an answer of true stops the solve with <see cref="LsmrStop.Requested"/>.</summary>
+    public Func<LsmrProgress, bool>? StopWhen { get; init; }
+
+    /// <summary>Cancels the solve between iterations with an <see cref="OperationCanceledException"/>.</summary>
+    public CancellationToken CancellationToken { get; init; }
+
+    /// <summary>How the backward pass solves, and what an unconverged solve means for it.</summary>
+    public GradientOptions Gradient { get; init; } = new();
+
+    internal void Validate()
+    {
+        Require.NonNegative(Atol ?? 0, nameof(Atol));
+        Require.NonNegative(Btol ?? 0, nameof(Btol));
+        if (!(ConditionLimit > 1))
+            throw new ArgumentException($"ConditionLimit must be over 1, but is {ConditionLimit}.", nameof(ConditionLimit));
+        if (MaxIterations < 0)
+            throw new ArgumentException($"MaxIterations must not be negative, but is {MaxIterations}.", nameof(MaxIterations));
+        ArgumentNullException.ThrowIfNull(Gradient);
+        Gradient.Validate();
+    }
+}
+
+/// <summary>How gradients through a solution are computed.</summary>
+public sealed record GradientOptions
+{
+    /// <summary>
+    /// ‖Aᵀp + λ²w − g‖ relative to the incoming gradient g, at which the backward solve stops.
+    /// Default 1e-6 (float32), 1e-12 (float64); at least 3 eps.
+    /// </summary>
+    public double? Tolerance { get; init; }
+
+    /// <summary>For each backward solve. Default 20 min(m, n), at least 200.</summary>
+    public int? MaxIterations { get; init; }
+
+    /// <summary>What happens when the forward solve to be trained through, or a backward solve, does not converge. Default: it throws.</summary>
+    public Unconverged WhenUnconverged { get; init; } = Unconverged.Throw;
+
+    internal void Validate()
+    {
+        Require.NonNegative(Tolerance ?? 0, nameof(Tolerance));
+        if (MaxIterations < 0)
+            throw new ArgumentException($"MaxIterations must not be negative, but is {MaxIterations}.", nameof(MaxIterations));
+    }
+}
+
+/// <summary>What an unconverged solve means for gradients.</summary>
+public enum Unconverged
+{
+    /// <summary>An exception: from the solve, or out of <c>backward()</c>.</summary>
+    Throw,
+
+    /// <summary>Gradients of NaN, and a warning.</summary>
+    NaN,
+
+    /// <summary>The gradients as far as they came.</summary>
+    Accept,
+}

@@ -1,0 +1,53 @@
+namespace LsmrTorch;
+
+/// <summary>What a step of <see cref="NullSpaceOptimizer"/> did.</summary>
+public sealed record NullSpaceReport
+{
+    internal const double NoFreedomBelow = 1e-4;
+
+    /// <summary>‖c‖/√k before the step: the root mean square of the k residuals.</summary>
+    public required double ConstraintNorm { get; init; }
+
+    /// <summary>‖c + JΔ'‖/√k: what the linear model says of it after the step.</summary>
+    public required double PredictedConstraintNorm { get; init; }
+
+    /// <summary>‖Δ‖, the inner optimizer's step.</summary>
+    public required double StepNorm { get; init; }
+
+    /// <summary>‖Δ' − Δ‖, what the constraint changed.</summary>
+    public required double CorrectionNorm { get; init; }
+
+    /// <summary>Iterations of the solve.</summary>
+    public required int Iterations { get; init; }
+
+    /// <summary>Why the solve ended; <see cref="LsmrStop.LeastSquares"/> undamped says that JΔ' = −κc has no exact solution.</summary>
+    public required LsmrStop Stop { get; init; }
+
+    /// <summary>A lower bound of J's condition (damped: of [J; λI]).</summary>
+    public required double ConditionEstimate { get; init; }
+
+    /// <summary>
+    /// With at least as many residuals as parameters: the share of Δ that the constraint leaves, ‖(I − J⁺J)Δ‖/‖Δ‖. Null
+    /// otherwise, when some freedom is certain.
+    /// </summary>
+    public required double? FreeShare { get; init; }
+
+    /// <summary>Whether the parameters moved; false where the solve met NaN.</summary>
+    public required bool Applied { get; init; }
+
+    /// <summary>True where no freedom is left: the parameters follow the constraint alone.</summary>
+    public bool NoFreedom => FreeShare < NoFreedomBelow;
+
+    /// <summary>A step with an empty residual: the inner optimizer's own.</summary>
+    internal static NullSpaceReport Unconstrained { get; } = new() {
+        ConstraintNorm = 0,
+        PredictedConstraintNorm = 0,
+        StepNorm = 0,
+        CorrectionNorm = 0,
+        Iterations = 0,
+        Stop = LsmrStop.StartIsSolution,
+        ConditionEstimate = 1,
+        FreeShare = null,
+        Applied = true,
+    };
+}
