@@ -108,7 +108,8 @@ public class SparsityRunTests
     public void Nine_tenths_of_the_weights_are_exactly_zero(string network)
     {
         using var scope = NewDisposeScope();
-        Tensor[] weights = [.. Networks("whole").Where(entry => entry.Key.StartsWith(network + "/")).Select(entry => entry.Value).Where(t => t.dim() >= 2)];
+        Tensor[] weights = [.. Networks("whole").Where(entry => entry.Key.StartsWith(network + "/"))
+            .Select(entry => entry.Value).Where(tensor => tensor.dim() >= 2)];
         long count = weights.Sum(weight => weight.numel());
         long zeros = weights.Sum(weight => weight.eq(0).sum().item<long>());
         Assert.That(zeros, Is.EqualTo((long)Math.Ceiling(0.9m * count)));
@@ -135,7 +136,8 @@ public class SparsityRunTests
                 }
             },
         };
-        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings(name, resume: false), console),
+            Throws.InstanceOf<OperationCanceledException>());
         File.AppendAllText(_folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
         (int code, string output, string error) = Run(name, resume: true);
         Assert.That(error, Is.Empty);
@@ -191,20 +193,24 @@ public class SparsityRunTests
         stop.Cancel();
         var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token);
         var error = new StringWriter();
-        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings("early", resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings("early", resume: true), console with { Error = error }), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings("early", resume: false), console),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings("early", resume: true), console with { Error = error }),
+            Throws.InstanceOf<OperationCanceledException>());
         Assert.That(error.ToString(), Does.Contain("There is no checkpoint").And.Contains("the run starts afresh."));
     }
 
     private static RunConsole Silent() => new(TextWriter.Null, TextWriter.Null, false, CancellationToken.None);
 
-    private RunSettings Settings(string name, bool resume) => new() { Out = _folder[name], Seed = 11, Threads = 1, Resume = resume };
+    private RunSettings Settings(string name, bool resume) =>
+        new() { Out = _folder[name], Seed = 11, Threads = 1, Resume = resume };
 
     private (int Code, string Output, string Error) Run(string name, bool resume = false)
     {
         var output = new StringWriter();
         var error = new StringWriter();
-        int code = new SparsityExperiment().Execute(s_tiny, Settings(name, resume), new RunConsole(output, error, false, CancellationToken.None));
+        var console = new RunConsole(output, error, false, CancellationToken.None);
+        int code = new SparsityExperiment().Execute(s_tiny, Settings(name, resume), console);
         return (code, output.ToString(), error.ToString());
     }
 

@@ -38,8 +38,9 @@ internal static class Solve
         folder.WriteSummary(SummaryOf(settings, matrix, result, plot), CPU);
 
         console.WriteTable(Table(matrix, result));
-        console.Out.WriteLine(settings.SolutionFile is null ? "x is not written; --out-x FILE writes it." : $"x: {settings.SolutionFile}.");
-        console.Out.WriteLine($"Plot: {Path.Combine(settings.Out, plot)}. Figures: {Path.Combine(settings.Out, "summary.json")}.");
+        console.Out.WriteLine(settings.SolutionFile is string written ? $"x: {written}." : "x is not written; --out-x FILE writes it.");
+        console.Out.WriteLine($"Plot: {Path.Combine(settings.Out, plot)}.");
+        console.Out.WriteLine($"Figures: {Path.Combine(settings.Out, "summary.json")}.");
         if (result.Converged) {
             return ExitCode.Success;
         }
@@ -58,20 +59,22 @@ internal static class Solve
             : throw new ExperimentException($"{file} has {values.Length} numbers, but {settings.Matrix} has {a.Rows} rows.");
     }
 
-    private static LsmrOptions Options(SolveSettings settings, LinearOperator a, List<LsmrProgress> iterations, CancellationToken stop)
+    private static LsmrOptions Options(
+        SolveSettings settings, LinearOperator a, List<LsmrProgress> iterations, CancellationToken stop)
     {
+        long limit = Math.Min(int.MaxValue, Math.Max(100, 20 * Math.Min(a.Rows, a.Columns)));
         var options = new LsmrOptions {
             Damp = settings.Damp,
             Atol = settings.Atol,
             Btol = settings.Btol,
-            MaxIterations = settings.MaxIterations ?? (int)Math.Min(int.MaxValue, Math.Max(100, 20 * Math.Min(a.Rows, a.Columns))),
+            MaxIterations = settings.MaxIterations ?? (int)limit,
             CancellationToken = stop,
             StopWhen = progress => {
                 iterations.Add(progress);
                 return false;
             },
         };
-        return settings.ConditionLimit is double limit ? options with { ConditionLimit = limit } : options;
+        return settings.ConditionLimit is double condition ? options with { ConditionLimit = condition } : options;
     }
 
     private static JsonObject Metric(LsmrProgress progress) => new() {
@@ -127,8 +130,9 @@ internal static class Solve
         Plots.Save(plot, file);
         return relative;
 
-        double[] Logarithms(Func<LsmrProgress, double> norm) =>
-            [.. iterations.Select(progress => Math.Log10(Math.Max(1e-300, norm(progress)))).Select(value => double.IsFinite(value) ? value : 0)];
+        double[] Logarithms(Func<LsmrProgress, double> norm) => [.. iterations.Select(progress => Logarithm(norm(progress)))];
+
+        static double Logarithm(double value) => double.IsFinite(value) ? Math.Log10(Math.Max(1e-300, value)) : 0;
     }
 
     private static string Advice(LsmrStop stop) => stop switch {

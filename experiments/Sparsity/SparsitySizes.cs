@@ -55,10 +55,10 @@ internal sealed record SparsitySizes
         "smoke" => new SparsitySizes {
             Depth = 8,
             TrainImages = 960,
-            TestImages = 320,
+            TestImages = 400,
             BatchSize = 64,
-            DenseEpochs = 8,
-            FurtherEpochs = 5,
+            DenseEpochs = 10,
+            FurtherEpochs = 6,
             ChooseEvery = 2,
         },
         "small" => new SparsitySizes {
