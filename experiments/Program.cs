@@ -38,6 +38,8 @@ internal static class Program
     {
         (CultureInfo culture, CultureInfo uiCulture) = (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture);
         CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.InvariantCulture;
+        Action<string> warn = sentence => console.Error.WriteLine($"Warning: {sentence}");
+        Diagnostics.Warning += warn;
         try {
             return Invoke(args, console);
         } catch (OperationCanceledException) {
@@ -49,6 +51,7 @@ internal static class Program
         } catch (ExternalException error) when (error.Message.Contains("memory", StringComparison.OrdinalIgnoreCase)) {
             return Fail($"The memory does not suffice: {error.Message.Split('\n')[0]}", ExitCode.Failure);
         } finally {
+            Diagnostics.Warning -= warn;
             (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture) = (culture, uiCulture);
         }
 

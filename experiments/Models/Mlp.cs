@@ -56,7 +56,10 @@ internal sealed class Mlp : nn.Module<Tensor, Tensor>
         fc1.bias!.copy_(tensor(offsets));
         foreach (Linear layer in new[] { fc2, fc3 }) {
             double bound = Math.Sqrt(3.0 / hidden); // variance 1 / fan in (LeCun et al. 1998)
-            double[] values = [.. Enumerable.Range(0, (int)layer.weight!.numel()).Select(_ => bound * ((2 * random.NextDouble()) - 1))];
+            var values = new double[layer.weight!.numel()];
+            for (int i = 0; i < values.Length; i++) {
+                values[i] = bound * ((2 * random.NextDouble()) - 1);
+            }
             layer.weight.copy_(tensor(values).view(layer.weight.shape));
             using Scalar zero = 0.0.ToScalar();
             layer.bias!.fill_(zero);

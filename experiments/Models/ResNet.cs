@@ -48,8 +48,9 @@ internal sealed class ResNet : nn.Module<Tensor, Tensor>
     }
 
     private static Sequential Stage(int blocks, long inputs, long channels, long stride) =>
-        nn.Sequential(Enumerable.Range(0, blocks).Select(i =>
-            ($"{i}", (nn.Module<Tensor, Tensor>)new BasicBlock(i == 0 ? inputs : channels, channels, i == 0 ? stride : 1))).ToArray());
+        nn.Sequential(Enumerable.Range(0, blocks).Select(i => ($"{i}", (nn.Module<Tensor, Tensor>)(i == 0
+            ? new BasicBlock(inputs, channels, stride)
+            : new BasicBlock(channels, channels, 1)))).ToArray());
 
     /// <summary>Convolutions: normal, variance 2 / fan out (He et al. 2015); the linear layer: uniform in ±1/√64.</summary>
     private void Initialise(long seed)

@@ -6,11 +6,27 @@ namespace LsmrTorch.Experiments.Running;
 internal sealed class CommonOptions
 {
     private readonly Option<string> _preset = Choice("--preset", "The scale of the run.", "smoke", "small", "paper");
-    private readonly Option<string?> _data = new("--data") { Description = "The folder of the real data; without it, generated data.", HelpName = "DIR" };
+    private readonly Option<string?> _data = new("--data") {
+        Description = "The folder of the real data; without it, generated data.",
+        HelpName = "DIR",
+    };
+
     private readonly Option<string> _device = Choice("--device", "Where to compute.", "cpu", "cuda");
-    private readonly Option<long> _seed = new("--seed") { Description = "Every random number derives from it (0).", HelpName = "N" };
-    private readonly Option<int?> _threads = new("--threads") { Description = "Threads to compute with (one per core).", HelpName = "N" };
-    private readonly Option<string?> _out = new("--out") { Description = "The folder of the results (results/NAME-PRESET).", HelpName = "DIR" };
+    private readonly Option<long> _seed = new("--seed") {
+        Description = "Every random number derives from it (0).",
+        HelpName = "N",
+    };
+
+    private readonly Option<int?> _threads = new("--threads") {
+        Description = "Threads to compute with (one per core).",
+        HelpName = "N",
+    };
+
+    private readonly Option<string?> _out = new("--out") {
+        Description = "The folder of the results (results/NAME-PRESET).",
+        HelpName = "DIR",
+    };
+
     private readonly Option<bool> _resume = new("--resume") { Description = "Go on from the checkpoint in --out." };
 
     public CommonOptions()

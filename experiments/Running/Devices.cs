@@ -16,7 +16,8 @@ internal static class Devices
             return torch.CPU;
         }
         if (!torch.cuda.is_available()) {
-            throw new ExperimentException("--device cuda needs a CUDA device and a build with -p:Torch=cuda; this process sees none.");
+            throw new ExperimentException(
+                "--device cuda needs a CUDA device and a build with -p:Torch=cuda; this process sees none.");
         }
         return torch.CUDA;
     }

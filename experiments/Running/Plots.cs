@@ -29,7 +29,8 @@ internal static class Plots
     }
 
     /// <summary>A line with its name in the legend.</summary>
-    public static void Line(Plot plot, string name, double[] x, double[] y, Color colour, float width = 3, LinePattern? pattern = null)
+    public static void Line(
+        Plot plot, string name, double[] x, double[] y, Color colour, float width = 3, LinePattern? pattern = null)
     {
         var line = plot.Add.ScatterLine(x, y, colour);
         line.LineWidth = width;

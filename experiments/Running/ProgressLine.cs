@@ -9,7 +9,7 @@ namespace LsmrTorch.Experiments.Running;
 /// </summary>
 internal sealed class ProgressLine(RunConsole console, long totalSteps)
 {
-    private const int BarWidth = 24;
+    private const int BarWidth = 16;
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private long _stepsBefore;
     private TimeSpan _nextDraw;
@@ -39,6 +39,7 @@ internal sealed class ProgressLine(RunConsole console, long totalSteps)
         }
         int full = (int)(share * BarWidth);
         line = $"[{new string('█', full)}{new string('░', BarWidth - full)}] {line}";
+        line = line[..Math.Min(line.Length, Math.Max(20, console.Width - 1))]; // a line that wraps cannot be redrawn
         console.Out.Write("\r" + line.PadRight(_drawn));
         console.Out.Flush();
         _drawn = line.Length;

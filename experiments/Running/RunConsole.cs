@@ -9,6 +9,9 @@ namespace LsmrTorch.Experiments.Running;
 /// <param name="Stop">Cancelled by Ctrl-C; looked at between steps.</param>
 internal sealed record RunConsole(TextWriter Out, TextWriter Error, bool Interactive, CancellationToken Stop)
 {
+    /// <summary>Characters in a line of <see cref="Out"/>.</summary>
+    public int Width => Interactive ? Console.WindowWidth : 160;
+
     /// <summary>Called with the number of epochs done after each checkpoint, so that tests can stop a run there.</summary>
     public Action<int>? CheckpointWritten { get; init; }
 
@@ -28,7 +31,7 @@ internal sealed record RunConsole(TextWriter Out, TextWriter Error, bool Interac
             Out = new AnsiConsoleOutput(Out),
         });
         if (!Interactive) {
-            console.Profile.Width = 160;
+            console.Profile.Width = Width;
         }
         console.Write(table);
     }

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using TorchSharp;
@@ -8,7 +9,12 @@ namespace LsmrTorch.Experiments.Running;
 /// <summary>The folder of a run: config.json, metrics.jsonl, summary.md, summary.json, plots/, checkpoint/.</summary>
 internal sealed class RunFolder : IDisposable
 {
-    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
+    // Read by people too: Greek letters and quotes stay as they are.
+    private static readonly JsonSerializerOptions s_indented = new() {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
     private readonly JsonObject _options;
     private FileStream? _metrics;
 
@@ -90,6 +96,11 @@ internal sealed class RunFolder : IDisposable
         JsonObject provenance = Provenance.Now(device);
         if (File.Exists(ConfigPath) && Parse(ConfigPath)["provenance"] is JsonObject started) {
             provenance = started;
+        }
+        foreach (string name in new[] { "preset", "seed", "data" }) {
+            if (_options[name] is JsonNode value) {
+                provenance[name] = value.DeepClone();
+            }
         }
         AtomicFile.WriteText(Path.Combine(Root, "summary.md"), summary.ToMarkdown(provenance));
         AtomicFile.WriteText(Path.Combine(Root, "summary.json"), summary.ToJson(provenance).ToJsonString(s_indented) + "\n");

@@ -50,7 +50,8 @@ internal abstract class TrainingExperiment<TSizes>(string name, string descripti
         foreach (string note in summary.Notes) {
             console.Out.WriteLine(note);
         }
-        console.Out.WriteLine($"Plots: {Path.Combine(settings.Out, "plots")}. Figures: {Path.Combine(settings.Out, "summary.json")}.");
+        console.Out.WriteLine($"Plots: {Path.Combine(settings.Out, "plots")}.");
+        console.Out.WriteLine($"Figures: {Path.Combine(settings.Out, "summary.json")}.");
         return ExitCode.Success;
     }
 

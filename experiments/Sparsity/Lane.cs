@@ -34,9 +34,11 @@ internal class Lane : IDisposable
     public PrunableWeights Weights { get; }
 
     /// <summary>The weights that are to vanish, or null; setting it frees the mask before it.</summary>
-    public Tensor? Mask {
+    public Tensor? Mask
+    {
         get => _mask;
-        protected set {
+        protected set
+        {
             _mask?.Dispose();
             _mask = value?.DetachFromDisposeScope();
         }

@@ -1,5 +1,5 @@
-using LsmrTorch.Experiments.Running;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace LsmrTorch.Experiments.Sparsity;
@@ -7,23 +7,25 @@ namespace LsmrTorch.Experiments.Sparsity;
 /// <summary>
 /// Ours: every step of SGD is projected so that the chosen weights shrink by 1 − κ and are moved by nothing else, by one
 /// least-squares solve with J (here JJᵀ = I, so one iteration does it). Nothing is cut while weights are being chosen:
-/// one that was chosen too early, and is outgrown by others, is let go at the next choice.
+/// one that was chosen too early, and is no longer among the smallest, is let go at the next choice.
 /// </summary>
 internal sealed class NullSpaceLane : Lane
 {
     private readonly Schedules _schedule;
-    private readonly List<TorchSharp.Modules.Parameter> _parameters;
-    private ConstraintRecord _last = new(0, 0, 0, 0, 0, 0, "");
+    private NullSpaceOptimizer? _optimizer;
+    private NullSpaceReport? _report;
+    private Tensor[] _masks = []; // those of the constraint
 
     public NullSpaceLane(string name, SparsitySizes sizes, long seed, Device device, Schedules schedule)
-        : base(name, sizes, seed, device)
-    {
-        _schedule = schedule;
-        _parameters = [.. Model.parameters()];
-    }
+        : base(name, sizes, seed, device) => _schedule = schedule;
 
-    /// <summary>What the constraint was before the last step, and what was done about it.</summary>
-    public ConstraintRecord LastStep(int step) => _last with { Step = step };
+    /// <summary>What the constraint was before the step that was taken last, and what the step did about it.</summary>
+    public ConstraintRecord LastStep(int step)
+    {
+        NullSpaceReport report = _report ?? throw new InvalidOperationException("No step has been taken.");
+        return new ConstraintRecord(step, report.ConstraintNorm, report.PredictedConstraintNorm,
+            _schedule.Share(step), _schedule.Rate(step), report.Iterations, report.Stop.ToString());
+    }
 
     /// <inheritdoc/>
     protected override void BeforeGradient(int step)
@@ -37,17 +39,36 @@ internal sealed class NullSpaceLane : Lane
     /// <inheritdoc/>
     protected override void Update(int step)
     {
-        using var scope = NewDisposeScope();
-        double rate = _schedule.Rate(step);
-        double norm = Weights.RootMeanSquare(Mask!);
-        using var frozen = no_grad();
-        var pieces = Weights.Split(Mask!);
-        var before = pieces.Select(p => p.Parameter.detach().clone()).ToList();
-        base.Update(step);
-        for (int i = 0; i < pieces.Count; i++) {
-            using Scalar keep = ((float)(1 - rate)).ToScalar();
-            pieces[i].Parameter.copy_(where(pieces[i].Mask, before[i].mul(keep), pieces[i].Parameter));
+        _optimizer!.Rate = _schedule.Rate(step);
+        _report = _optimizer.step();
+    }
+
+    /// <inheritdoc/>
+    protected override void MaskChanged()
+    {
+        IReadOnlyList<(Parameter Parameter, Tensor Mask)> masks = Weights.Split(Mask!);
+        Constraint constraint = Constraint.Sparsity(masks);
+        if (_optimizer is null) {
+            _optimizer = new NullSpaceOptimizer(Inner, Weights.Parameters, constraint);
+        } else {
+            _optimizer.Constraint = constraint;
         }
-        _last = new ConstraintRecord(step, norm, (1 - rate) * norm, _schedule.Share(step), rate, 1, "x");
+        FreeMasks();
+        _masks = [.. masks.Select(pair => pair.Mask.DetachFromDisposeScope())];
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        FreeMasks();
+        base.Dispose();
+    }
+
+    private void FreeMasks()
+    {
+        foreach (Tensor mask in _masks) {
+            mask.Dispose();
+        }
+        _masks = [];
     }
 }

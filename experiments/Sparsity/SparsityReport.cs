@@ -7,7 +7,8 @@ internal static class SparsityReport
 {
     /// <summary>Puts a summary together and draws its plots.</summary>
     public static Summary Of(
-        SparsitySizes sizes, string source, ImageBatches data, SparsityState state, IReadOnlyList<Finish> finishes, RunContext context)
+        SparsitySizes sizes, string source, ImageBatches data, SparsityState state, IReadOnlyList<Finish> finishes,
+        RunContext context)
     {
         Dictionary<string, double> figures = Figures(sizes, source, state, finishes);
         string prefix = Prefix(sizes, source);
@@ -54,7 +55,7 @@ internal static class SparsityReport
         string prefix, Dictionary<string, double> figures, SparsityState state, IReadOnlyList<Finish> finishes)
     {
         var rows = new List<string[]> {
-            new[] { "dense (the start of all)", $"{figures[prefix + "dense_accuracy"]:P2}", "", "0.00%", "" },
+            new[] { "dense (the start of all)", $"{figures[prefix + "dense_accuracy"]:P2}", "", $"{0.0:P2}", "" },
         };
         foreach (Finish finish in finishes) {
             rows.Add([

@@ -53,13 +53,29 @@ internal sealed record SparsitySizes
     /// <summary>The sizes of a preset.</summary>
     public static SparsitySizes Of(string preset) => preset switch {
         "smoke" => new SparsitySizes {
-            Depth = 8, TrainImages = 960, TestImages = 320, BatchSize = 64, DenseEpochs = 8, FurtherEpochs = 5, ChooseEvery = 2,
+            Depth = 8,
+            TrainImages = 960,
+            TestImages = 400,
+            BatchSize = 64,
+            DenseEpochs = 10,
+            FurtherEpochs = 6,
+            ChooseEvery = 2,
         },
         "small" => new SparsitySizes {
-            Depth = 20, TrainImages = 5120, TestImages = 1024, BatchSize = 128, DenseEpochs = 26, FurtherEpochs = 16,
+            Depth = 20,
+            TrainImages = 5120,
+            TestImages = 1024,
+            BatchSize = 128,
+            DenseEpochs = 26,
+            FurtherEpochs = 16,
         },
         "paper" => new SparsitySizes {
-            Depth = 20, TrainImages = 50000, TestImages = 10000, BatchSize = 128, DenseEpochs = 200, FurtherEpochs = 100,
+            Depth = 20,
+            TrainImages = 50000,
+            TestImages = 10000,
+            BatchSize = 128,
+            DenseEpochs = 200,
+            FurtherEpochs = 100,
         },
         _ => throw new ExperimentException($"sparsity has no preset '{preset}', only smoke, small and paper."),
     };

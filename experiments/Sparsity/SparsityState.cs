@@ -14,7 +14,7 @@ internal sealed class SparsityState
     /// <summary>Epochs of the phase that are done.</summary>
     public int Epoch { get; set; }
 
-    /// <summary>The dense network's accuracy at its end; NaN before.</summary>
+    /// <summary>The dense network's accuracy at its end; null before.</summary>
     public double? DenseAccuracy { get; set; }
 
     /// <summary>One record per network and epoch.</summary>
@@ -32,7 +32,9 @@ internal sealed class SparsityState
 
 /// <summary>A network after an epoch; <see cref="Zeros"/> is the share of its weights that are exactly zero.</summary>
 internal sealed record EpochRecord(
-    string Phase, string Network, int Epoch, double LearningRate, double Loss, double TrainAccuracy, double TestAccuracy, double Zeros);
+    string Phase, string Network, int Epoch, double LearningRate,
+    double Loss, double TrainAccuracy, double TestAccuracy, double Zeros);
 
 /// <summary>‖c‖/√k before a step and what the step should make of it, the share of chosen weights, the rate κ.</summary>
-internal sealed record ConstraintRecord(int Step, double Norm, double Predicted, double Share, double Rate, int Iterations, string Stop);
+internal sealed record ConstraintRecord(
+    int Step, double Norm, double Predicted, double Share, double Rate, int Iterations, string Stop);

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Builds, then runs the smoke presets on generated data: a network trained under constraints, in about two minutes.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/setup.sh
+
+dotnet build experiments -c Release --nologo -v quiet
+for name in periodic sparsity; do
+    echo
+    echo "== $name"
+    dotnet run --project experiments -c Release --no-build -- "$name" --preset smoke --out "results/$name-smoke"
+done
+echo
+echo "The plots are in results/periodic-smoke/plots and results/sparsity-smoke/plots."
