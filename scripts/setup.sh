@@ -1,6 +1,9 @@
 # Sourced by the other scripts: finds the .NET SDK and says how to get it where it is missing.
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 
+# Silences libtorch's remark on create_graph, which does not apply here (see "Long runs" in README.md).
+export TORCH_CPP_LOG_LEVEL="${TORCH_CPP_LOG_LEVEL:-ERROR}"
+
 if ! command -v dotnet >/dev/null 2>&1 || ! dotnet --list-sdks | grep -q '^10\.'; then
     echo "LsmrTorch needs the .NET 10 SDK, and 'dotnet --list-sdks' shows none." >&2
     echo "Get it from https://dotnet.microsoft.com/download/dotnet/10.0 or by your system's packages (dotnet-sdk-10.0)." >&2

@@ -127,6 +127,43 @@ public class LayerLifetimeTests
         });
     }
 
+    [Test]
+    public void Collections_on_another_thread_change_no_number()
+    {
+        using var outer = NewDisposeScope();
+        Tensor M = Problems.Matrix(12, 8, 20, 1).requires_grad_(), b = Problems.Random(2, 12).requires_grad_(), g = Problems.Random(3, 8);
+        using Tensor Mt = M.t();
+        (double[] X, double[] Gradient) Run()
+        {
+            using var scope = NewDisposeScope();
+            LinearOperator A = LinearOperator.FromMatVec(v => M.mv(v), [8], float64);
+            Tensor x = linalg.lsmr(A, b).Solution;
+            Tensor[] gradients = Gradient.Of(x.matmul(g), M, b);
+            return (Problems.Values(x), Problems.Values(Vectors.Flatten(gradients)));
+        }
+        (double[] expectedX, double[] expectedGradient) = Run();
+        bool stop = false;
+        var collector = new Thread(() => {
+            while (!Volatile.Read(ref stop)) {
+                GC.KeepAlive(new byte[10_000]);
+                GC.Collect(0);
+            }
+        });
+        int before = GC.CollectionCount(0);
+        collector.Start();
+        try {
+            for (int i = 0; i < 300; i++) {
+                (double[] x, double[] gradient) = Run();
+                Assert.That(x, Is.EqualTo(expectedX));
+                Assert.That(gradient, Is.EqualTo(expectedGradient));
+            }
+        } finally {
+            Volatile.Write(ref stop, true);
+            collector.Join();
+        }
+        Assert.That(GC.CollectionCount(0) - before, Is.GreaterThan(100), "collections while solving");
+    }
+
     /// <summary>How many nodes of custom functions TorchSharp keeps alive.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int AliveNodes()

@@ -78,6 +78,18 @@ public class OperatorTests
     }
 
     [Test]
+    public void Making_and_verifying_an_operator_leaves_no_tensors()
+    {
+        using var scope = NewDisposeScope();
+        Tensor M = Problems.Random(1, 4, 3), at = Problems.Random(2, 3);
+        Tensor values = ones(2, float64), columns = tensor([0L, 1L]), starts = tensor([0L, 1L, 2L]);
+        Check.LeavesNoTensors(() => LinearOperator.FromMatrix(M).Verify());
+        Check.LeavesNoTensors(() => LinearOperator.FromMatVec(v => M.mv(v), [3], float64).Verify());
+        Check.LeavesNoTensors(() => LinearOperator.Jacobian(z => M.mv(z).sin(), at).Verify());
+        Check.LeavesNoTensors(() => LinearOperator.FromCsr(values, columns, starts, 2).Verify(), returned: 2); // its indices
+    }
+
+    [Test]
     public void Random_dense_and_csr_operators_are_adjoint()
     {
         CsCheck.Check.Sample(CsCheck.Gen.Select(CsCheck.Gen.Int[1, 30], CsCheck.Gen.Int[1, 30], CsCheck.Gen.Int[0, 1000]), (m, n, seed) => {

@@ -154,6 +154,29 @@ public class NullSpaceTests
     }
 
     [Test]
+    public void An_optimizer_that_asks_for_a_closure_is_wrapped_too()
+    {
+        (Parameter[] parameters, Func<Tensor> loss) = Task();
+        Tensor M = Problems.Random(7, 4, 12);
+        Tensor Residual() => M.mv(Vectors.Flatten(parameters));
+        var optimizer = new NullSpaceOptimizer(optim.LBFGS(parameters, lr: 0.5), parameters, Residual, 0.5);
+        Tensor Closure()
+        {
+            optimizer.zero_grad();
+            Tensor value = loss();
+            value.backward();
+            return value;
+        }
+        double first = Vectors.Read(loss());
+        for (int i = 0; i < 40; i++) {
+            Tensor c = Residual().detach();
+            optimizer.step(Closure);
+            Check.Close(Residual(), c.mul(0.5), 1e-8, "J Delta' = -kappa c", floor: 1);
+        }
+        Assert.That(Vectors.Read(loss()), Is.LessThan(first));
+    }
+
+    [Test]
     public void Frozen_parameters_stay_and_groups_keep_their_rates()
     {
         Parameter fast = new(Problems.Random(1, 4)), slow = new(Problems.Random(2, 4)), frozen = new(Problems.Random(3, 4), requires_grad: false);

@@ -19,7 +19,7 @@ public static class LinalgExtensions
         /// <param name="atol">Relative error of A that the answer may explain; default by dtype.</param>
         /// <param name="btol">Relative error of b that the answer may explain; default by dtype.</param>
         /// <param name="conlim">Limit of the condition estimate.</param>
-        /// <param name="maxiter">Iteration limit; default 10 min(m, n), at least 100.</param>
+        /// <param name="maxiter">Iteration limit; default 20 min(m, n), at least 200.</param>
         /// <param name="stop_when">Called after each iteration; true stops the solve.</param>
         /// <param name="cancellation_token">Cancels the solve.</param>
         public static LsmrResult lsmr(LinearOperator A, Tensor b, Damping damp = default, Tensor? x0 = null, double? atol = null,

@@ -26,7 +26,7 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
     /// <summary>A new tensor with the entries of x whose gradient is that of the solution.</summary>
     public static Tensor Join(Tensor x, Tensor d, BackwardSolve solve, Tensor b, Tensor? x0, Tensor? damp, Tensor? Ax, Tensor? Atr, Tensor? Aty)
     {
-        using Tensor spare = zeros(1, requires_grad: true);
+        using Tensor spare = zeros(1, x.dtype, x.device, requires_grad: true);
         var state = new State(solve) { Solution = x };
         state.Saved.Add(d);
         state.Saved.AddRange(solve.Operator.Held);

@@ -70,7 +70,8 @@ public abstract partial class LinearOperator
         if (entries > 0 && (columnIndices.min().to(int64).item<long>() < 0 || columnIndices.max().to(int64).item<long>() >= columns))
             throw new ArgumentException($"Column indices must lie between 0 and {columns - 1}.", nameof(columnIndices));
         Tensor columnOf = columnIndices.to(int64, copy: true);
-        Tensor rowOf = arange(rows, int64, values.device).repeat_interleave(lengths);
+        using Scalar count = rows;
+        Tensor rowOf = arange(count, int64, values.device).repeat_interleave(lengths);
         return new CsrOperator(values, scope.MoveToOuter(columnOf), scope.MoveToOuter(rowOf), rows, columns);
     }
 }

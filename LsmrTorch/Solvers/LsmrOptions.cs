@@ -24,7 +24,7 @@ public sealed record LsmrOptions
     /// <summary>Stops when the condition estimate passes this. Default 1e8; at most 1/(3 eps).</summary>
     public double ConditionLimit { get; init; } = 1e8;
 
-    /// <summary>Default 10 min(m, n), at least 100.</summary>
+    /// <summary>Default 20 min(m, n), at least 200.</summary>
     public int? MaxIterations { get; init; }
 
     /// <summary>Called after each iteration; an answer of true stops the solve with <see cref="LsmrStop.Requested"/>.</summary>

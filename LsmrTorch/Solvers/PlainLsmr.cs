@@ -43,7 +43,7 @@ internal static class PlainLsmr
     {
         private readonly double floor = 3 * Vectors.Epsilon(A.dtype);
         private readonly double standard = A.dtype == ScalarType.Float32 ? 1e-6 : 1e-10;
-        private readonly long limit = options.MaxIterations ?? Math.Max(100, 10 * Math.Min(A.Rows, A.Columns));
+        private readonly long limit = options.MaxIterations ?? Math.Max(200, 20 * Math.Min(A.Rows, A.Columns));
 
         private double Atol => Math.Max(options.Atol ?? standard, floor);
         private double Btol => Math.Max(options.Btol ?? standard, floor);

@@ -84,20 +84,17 @@ public sealed class NullSpaceOptimizer
     /// One step from the gradients that <c>backward()</c> left. The constraint is evaluated once, at the parameters before
     /// the step. If the solve meets NaN, the parameters stay where they were and the report says so.
     /// </summary>
-    /// <exception cref="ArgumentException">The residual is empty or is no function of the parameters; no parameter requires a gradient.</exception>
-    public NullSpaceReport step()
+    /// <param name="closure">For an inner optimizer that asks for one (LBFGS): evaluates the loss and its gradients anew.</param>
+    /// <exception cref="ArgumentException">The residual is no function of the parameters; no parameter requires a gradient.</exception>
+    public NullSpaceReport step(Func<Tensor>? closure = null)
     {
         using var scope = NewDisposeScope();
         Parameter[] moving = [.. parameters.Where(p => p.requires_grad)];
         if (moving.Length == 0)
             throw new ArgumentException("No parameter requires a gradient, so none can move.");
 
+        Tensor delta = InnerStep(moving, closure);
         using var guard = no_grad();
-        Tensor[] before = [.. moving.Select(p => p.clone())];
-        Inner.step()?.Dispose();
-        Tensor delta = Vectors.Flatten(moving.Zip(before, (after, old) => after.sub(old)));
-        Restore(moving, before);            // in place, and before anything is recorded: an older graph would be invalid
-
         (Tensor c, LinearOperator J) = constraint.Linearize(moving);
         if (c.numel() == 0) {
             Move(moving, delta);
@@ -132,6 +129,21 @@ public sealed class NullSpaceOptimizer
         };
     }
 
+    // What the inner optimizer does to the parameters, which are then put back: in place, and before anything is recorded,
+    // since a graph recorded earlier would be invalid.
+    private Tensor InnerStep(Parameter[] moving, Func<Tensor>? closure)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] before = [.. moving.Select(p => Vectors.Copy(p.detach()))];
+        try {
+            Inner.step(closure);
+            using var guard = no_grad();
+            return scope.MoveToOuter(Vectors.Flatten(moving.Zip(before, (after, old) => after.sub(old))));
+        } finally {
+            Restore(moving, before);
+        }
+    }
+
     // With as many residuals as parameters or more, J may leave nothing free: compare Delta - J⁺J Delta with Delta.
     private double FreeShare(LinearOperator J, Tensor c, Tensor delta, LsmrResult solve, LsmrOptions options)
     {
@@ -147,6 +159,7 @@ public sealed class NullSpaceOptimizer
 
     private static void Restore(Parameter[] parameters, Tensor[] values)
     {
+        using var guard = no_grad();
         foreach ((Parameter parameter, Tensor value) in parameters.Zip(values))
             parameter.copy_(value);
     }

@@ -34,9 +34,6 @@ internal sealed class RunFolder : IDisposable
     /// <summary>The finished networks, in the format of <see cref="Checkpoint"/>.</summary>
     public string NetworksPath => Path.Combine(Root, "checkpoint", "networks.ckpt");
 
-    /// <summary>How many bytes of metrics.jsonl are written: a checkpoint keeps it, a resumed run cuts there.</summary>
-    public long MetricsLength => _metrics?.Length ?? 0;
-
     private string ConfigPath => Path.Combine(Root, "config.json");
 
     /// <summary>Writes config.json and empties what an earlier run of the same name left.</summary>
@@ -53,11 +50,20 @@ internal sealed class RunFolder : IDisposable
         OpenMetrics(0);
     }
 
-    /// <summary>Goes on with a run that was started with the same options; metrics after the checkpoint are cut off.</summary>
-    public void Continue(long metricsLength)
+    /// <summary>Replaces the checkpoint.</summary>
+    public void SaveCheckpoint(JsonNode state, IReadOnlyDictionary<string, torch.Tensor> tensors)
     {
+        var whole = new JsonObject { ["metrics_length"] = _metrics?.Length ?? 0, ["state"] = state.DeepClone() };
+        Checkpoint.Save(CheckpointPath, whole, tensors);
+    }
+
+    /// <summary>Goes on from the checkpoint of <see cref="SaveCheckpoint"/>; metrics written after it are cut off.</summary>
+    public (JsonNode State, Dictionary<string, torch.Tensor> Tensors) Continue()
+    {
+        (JsonNode whole, Dictionary<string, torch.Tensor> tensors) = Checkpoint.Load(CheckpointPath);
         Directory.CreateDirectory(Path.Combine(Root, "plots"));
-        OpenMetrics(metricsLength);
+        OpenMetrics(whole["metrics_length"]!.GetValue<long>());
+        return (whole["state"]!, tensors);
     }
 
     /// <summary>Whether there is a checkpoint to go on from.</summary>

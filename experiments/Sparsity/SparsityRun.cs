@@ -139,31 +139,24 @@ internal sealed class SparsityRun : IDisposable
 
     private void Keep()
     {
-        _state.MetricsLength = _context.Folder.MetricsLength;
         var tensors = new Dictionary<string, Tensor>();
         foreach (Lane lane in _state.Phase == SparsityState.Dense ? _dense : _further) {
             lane.Save(tensors);
         }
-        Checkpoint.Save(_context.Folder.CheckpointPath, JsonSerializer.SerializeToNode(_state)!, tensors);
+        _context.Folder.SaveCheckpoint(JsonSerializer.SerializeToNode(_state)!, tensors);
         _context.Console.CheckpointWritten?.Invoke(_state.Epoch + (_state.Phase == SparsityState.Dense ? 0 : _sizes.DenseEpochs));
     }
 
     private void Restore()
     {
-        if (!_context.Settings.Resume || !_context.Folder.CanResume()) {
-            if (_context.Settings.Resume) {
-                _context.Console.Error.WriteLine($"There is no checkpoint in {_context.Folder.Root}; the run starts afresh.");
-            }
-            _context.Folder.Start(_context.Device);
+        using var scope = NewDisposeScope();
+        if (_context.Begin() is not var (state, tensors)) {
             return;
         }
-        using var scope = NewDisposeScope();
-        (JsonNode state, Dictionary<string, Tensor> tensors) = Checkpoint.Load(_context.Folder.CheckpointPath);
         _state = state.Deserialize<SparsityState>()!;
         foreach (Lane lane in _state.Phase == SparsityState.Dense ? _dense : _further) {
             lane.Load(tensors);
         }
-        _context.Folder.Continue(_state.MetricsLength);
         long epochs = _state.Phase == SparsityState.Dense ? _state.Epoch : _sizes.DenseEpochs + (4L * _state.Epoch);
         _stepsDone = epochs * _data.PerEpoch;
         _progress.StartFrom(_stepsDone);

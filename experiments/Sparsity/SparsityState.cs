@@ -25,9 +25,6 @@ internal sealed class SparsityState
 
     /// <summary>Seconds of every step of the continuations, by network.</summary>
     public Dictionary<string, List<double>> StepSeconds { get; init; } = [];
-
-    /// <summary>How long metrics.jsonl was.</summary>
-    public long MetricsLength { get; set; }
 }
 
 /// <summary>A network after an epoch; <see cref="Zeros"/> is the share of its weights that are exactly zero.</summary>
