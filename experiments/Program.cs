@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using LsmrTorch.Datasets;
+using LsmrTorch.Experiments.Periodic;
 using LsmrTorch.Experiments.Running;
 using LsmrTorch.Experiments.Solve;
 using LsmrTorch.Experiments.Sparsity;
@@ -16,6 +17,7 @@ internal static class Program
     private static Experiment[] Experiments => [
         new SolveExperiment(),
         new SparsityExperiment(),
+        new PeriodicExperiment(),
     ];
 
     private static int Main(string[] args)
