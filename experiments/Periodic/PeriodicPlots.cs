@@ -60,7 +60,8 @@ internal static class PeriodicPlots
         var start = plot.Add.VerticalLine(sizes.WarmUpSteps, 2, Plots.Colours[6].WithAlpha(0.5), LinePattern.Dashed);
         start.LegendText = "constraint and penalty begin";
         Plots.LogarithmicLeft(plot);
-        plot.ShowLegend(Edge.Right);
+        plot.ShowLegend(Alignment.UpperRight);
+        plot.Legend.Margin = new PixelPadding(12, 12, 12, 70); // below the line of plain
         return plot;
     }
 
