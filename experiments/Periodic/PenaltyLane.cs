@@ -17,7 +17,7 @@ internal sealed class PenaltyLane(double weight, PeriodicSizes sizes, PeriodicTa
         if (step < Sizes.WarmUpSteps) {
             return loss;
         }
-        using Scalar lambda = Weight.ToScalar(), one = 1.0.ToScalar();
+        using Scalar lambda = Weight.ToScalar();
         Tensor c = PeriodicTask.Residual(Model, Task.Points(step));
         return loss.add(c.mul(c).mean(), lambda);
     }

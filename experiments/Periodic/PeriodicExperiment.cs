@@ -1,4 +1,5 @@
 using LsmrTorch.Experiments.Running;
+using TorchSharp;
 
 namespace LsmrTorch.Experiments.Periodic;
 
@@ -12,6 +13,9 @@ internal sealed class PeriodicExperiment()
     /// <inheritdoc/>
     protected override Summary Train(PeriodicSizes sizes, RunContext context)
     {
+        if (context.Settings.Threads is null) {
+            torch.set_num_threads(1); // a thousand weights are nothing to share
+        }
         using var run = new PeriodicRun(sizes, context);
         PeriodicState state = run.Run();
         return PeriodicReport.Of(sizes, state, run.Curves(), context.Folder);

@@ -23,6 +23,8 @@ internal sealed class PeriodicTask : IDisposable
     public const ScalarType Type = ScalarType.Float64;
 
     private const int GridPerPeriod = 400;
+    private static readonly Scalar s_period = Period.ToScalar();
+    private static readonly Scalar s_minusOne = (-1.0).ToScalar();
     private readonly int _points;
     private readonly long _seed;
     private readonly Device _device;
@@ -64,10 +66,9 @@ internal sealed class PeriodicTask : IDisposable
     public static Tensor Residual(nn.Module<Tensor, Tensor> f, Tensor points)
     {
         using var scope = NewDisposeScope();
-        using Scalar period = Period.ToScalar();
-        Tensor values = f.forward(cat([points, points.add(period)]));
+        Tensor values = f.forward(cat([points, points.add(s_period)]));
         long count = points.size(0);
-        return values.narrow(0, count, count).sub(values.narrow(0, 0, count)).MoveToOuterDisposeScope();
+        return values.narrow(0, count, count).add(values.narrow(0, 0, count), s_minusOne).MoveToOuterDisposeScope();
     }
 
     /// <summary>f on the fine grid.</summary>
