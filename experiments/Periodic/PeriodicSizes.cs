@@ -62,7 +62,7 @@ internal sealed record PeriodicSizes
 
     /// <summary>The sizes of a preset.</summary>
     public static PeriodicSizes Of(string preset) => preset switch {
-        "smoke" => new PeriodicSizes { Steps = 1200, WarmUpSteps = 200, Penalties = [0.3, 1, 3], RecordEvery = 25 },
+        "smoke" => new PeriodicSizes { Steps = 1000, WarmUpSteps = 200, Tolerance = 1e-2, Penalties = [0.3, 1, 3], RecordEvery = 25 },
         "small" => new PeriodicSizes { Steps = 8000 },
         "paper" => new PeriodicSizes { Steps = 40_000 },
         _ => throw new ExperimentException($"The experiment has no preset '{preset}'."),
