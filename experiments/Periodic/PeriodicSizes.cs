@@ -29,7 +29,7 @@ internal sealed record PeriodicSizes
     /// <summary>
     /// Adam's ε, large: a step then follows the gradient itself where the gradient is small. With 1e-8 every weight
     /// moves by about the learning rate, whatever its gradient, and what is left of such a step once it is projected
-    /// need not go downhill: the network collapses to a constant, which is periodic too.
+    /// need not go downhill: the network ended close to a constant, which is periodic too.
     /// </summary>
     public double Epsilon { get; init; } = 3e-2;
 
@@ -37,8 +37,8 @@ internal sealed record PeriodicSizes
     public double Momentum { get; init; } = 0.8;
 
     /// <summary>
-    /// κ: the share of c that a step removes. A higher one pulls f towards a constant at first, from which it takes some
-    /// 2,000 steps to come back at 0.03, and leaves less of c at the end.
+    /// κ: the share of c that a step removes. A higher one leaves less of c at the end, and makes the error jump for the
+    /// first 2,000 steps or so.
     /// </summary>
     public double Rate { get; init; } = 0.01;
 
