@@ -20,6 +20,7 @@ internal static class Program
 
     private static int Main(string[] args)
     {
+        WaitingThreads.DoNotSpin();
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
         CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
         using var stop = new CancellationTokenSource();
