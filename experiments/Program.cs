@@ -20,7 +20,7 @@ internal static class Program
 
     private static int Main(string[] args)
     {
-        WaitingThreads.DoNotSpin();
+        NativeEnvironment.Prepare();
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
         CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
         using var stop = new CancellationTokenSource();
