@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace LsmrTorch.Datasets;
 
 /// <summary>Writes a file whole or not at all: into a temporary one beside it, which then takes its name.</summary>
@@ -23,6 +25,10 @@ internal static class AtomicFile
             Remove(temporary);
         }
     }
+
+    /// <summary>The same for a text, in UTF-8.</summary>
+    /// <exception cref="DatasetException">The folder is missing or cannot be written, or the disk is full.</exception>
+    public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
     private static void Remove(string temporary)
     {

@@ -22,6 +22,7 @@ internal static class Program
 
     private static int Main(string[] args)
     {
+        NativeEnvironment.Prepare();
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
         CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
         using var stop = new CancellationTokenSource();

@@ -3,6 +3,8 @@ export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 
 # Silences libtorch's remark on create_graph, which does not apply here (see "Long runs" in README.md).
 export TORCH_CPP_LOG_LEVEL="${TORCH_CPP_LOG_LEVEL:-ERROR}"
+# Threads that wait give their core away: on shared cores spinning ones make two threads slower than one.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
 
 if ! command -v dotnet >/dev/null 2>&1 || ! dotnet --list-sdks | grep -q '^10\.'; then
     echo "LsmrTorch needs the .NET 10 SDK, and 'dotnet --list-sdks' shows none." >&2

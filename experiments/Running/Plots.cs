@@ -1,3 +1,4 @@
+using LsmrTorch.Datasets;
 using ScottPlot;
 
 namespace LsmrTorch.Experiments.Running;

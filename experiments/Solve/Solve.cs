@@ -27,7 +27,7 @@ internal static class Solve
         });
         folder.Start(CPU);
         var iterations = new List<LsmrProgress>();
-        LsmrResult result = Lsmr.Solve(a, b, Options(settings, a, iterations, console.Stop));
+        LsmrResult result = Lsmr.Solve(a, b, Options(settings, iterations, console.Stop));
         foreach (LsmrProgress progress in iterations) {
             folder.WriteMetric(Metric(progress));
         }
@@ -60,14 +60,13 @@ internal static class Solve
     }
 
     private static LsmrOptions Options(
-        SolveSettings settings, LinearOperator a, List<LsmrProgress> iterations, CancellationToken stop)
+        SolveSettings settings, List<LsmrProgress> iterations, CancellationToken stop)
     {
-        long limit = Math.Min(int.MaxValue, Math.Max(100, 20 * Math.Min(a.Rows, a.Columns)));
         var options = new LsmrOptions {
             Damp = settings.Damp,
             Atol = settings.Atol,
             Btol = settings.Btol,
-            MaxIterations = settings.MaxIterations ?? (int)limit,
+            MaxIterations = settings.MaxIterations,
             CancellationToken = stop,
             StopWhen = progress => {
                 iterations.Add(progress);

@@ -73,10 +73,10 @@ internal static class SparsityReport
         double error = Math.Sqrt(accuracy * (1 - accuracy) / data.TestCount);
         double difference = 100 * (accuracy - figures[prefix + "gradual_accuracy"]);
         return [
-            $"Ours ends {Math.Abs(difference):F2} points {(difference < 0 ? "below" : "above")} gradual pruning; "
+            $"Ours minus gradual pruning: {difference:+0.00;-0.00;0.00} points; "
                 + $"one run on {data.TestCount} test images, a standard error of {100 * error:F1} points for each accuracy.",
             $"Zeroing changes the accuracy of ours by {100 * (accuracy - figures[prefix + "ours_accuracy_before_zeroing"]):F2} points; "
-                + $"‖c‖/√k is {figures[prefix + "ours_constraint_norm"]:E1} before it.",
+                + $"‖c‖/√k is {figures[prefix + "ours_constraint_norm"]:0.0e+00} before it.",
             $"A step of ours takes {figures["seconds_per_step_ratio"]:F2} times a dense step (medians, measured side by side; "
                 + $"{figures["seconds_ratio_of_sums"]:F2} times over all steps).",
             $"{finishes[0].WeightCount} weights of convolutions and linear layers are ranked together; biases and batch normalisation stay.",

@@ -57,8 +57,8 @@ internal sealed record SparsitySizes
             TrainImages = 960,
             TestImages = 400,
             BatchSize = 64,
-            DenseEpochs = 10,
-            FurtherEpochs = 6,
+            DenseEpochs = 9,
+            FurtherEpochs = 5,
             ChooseEvery = 2,
         },
         "small" => new SparsitySizes {
