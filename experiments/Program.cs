@@ -39,8 +39,7 @@ internal static class Program
 
     private static int Run(string[] args, RunConsole console)
     {
-        (CultureInfo culture, CultureInfo uiCulture) = (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture);
-        CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.InvariantCulture;
+        using var numbers = new InvariantNumbers();
         Action<string> warn = sentence => console.Error.WriteLine($"Warning: {sentence}");
         Diagnostics.Warning += warn;
         try {
@@ -55,7 +54,6 @@ internal static class Program
             return Fail($"The memory does not suffice: {error.Message.Split('\n')[0]}", ExitCode.Failure);
         } finally {
             Diagnostics.Warning -= warn;
-            (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture) = (culture, uiCulture);
         }
 
         int Fail(string sentence, int code)

@@ -19,6 +19,7 @@ public class CommandLineTests
     [TestCase("solve --matrix /no/such/file", 1, "/no/such/file does not exist.")]
     [TestCase("solve --matrix /no/such/file --damp -1", 2, "--damp must be at least 0, but is -1.")]
     [TestCase("solve --matrix /no/such/file --atol NaN", 2, "--atol must be at least 0, but is NaN.")]
+    [TestCase("solve --matrix /no/such/file --damp 0,7", 2, "--damp must be a number such as 0.01, but is '0,7'.")]
     [TestCase("solve --matrix /no/such/file --max-iterations -3", 2, "--max-iterations must not be negative.")]
     public void A_mistake_is_one_sentence_and_an_exit_code(string line, int code, string sentence)
     {

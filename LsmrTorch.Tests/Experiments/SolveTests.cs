@@ -30,7 +30,7 @@ public class SolveTests
     public void The_solution_is_that_of_dense_algebra(double damp)
     {
         using var scope = NewDisposeScope();
-        (int code, string output, string error) = Run("--rhs", _folder["b.mtx"], "--damp", $"{damp}", "--out-x", _folder["x.mtx"]);
+        (int code, string output, string error) = Run("--rhs", _folder["b.mtx"], "--damp", FormattableString.Invariant($"{damp}"), "--out-x", _folder["x.mtx"]);
         Assert.That(error, Is.Empty);
         Assert.That(code, Is.Zero);
         Assert.That(output, Does.Contain("iterations"));

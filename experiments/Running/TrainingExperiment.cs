@@ -36,6 +36,7 @@ internal abstract class TrainingExperiment<TSizes>(string name, string descripti
     /// <summary>Runs with sizes that need not be those of a preset.</summary>
     internal int Execute(TSizes sizes, RunSettings settings, RunConsole console)
     {
+        using var numbers = new InvariantNumbers();
         torch.Device device = Devices.Open(settings);
         if (settings is { Preset: "paper", Device: "cpu" }) {
             console.Error.WriteLine("Warning: the preset 'paper' is the published scale, which takes days on a CPU.");

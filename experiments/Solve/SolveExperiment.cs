@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using LsmrTorch.Experiments.Running;
 
 namespace LsmrTorch.Experiments.Solve;
@@ -38,14 +39,17 @@ internal sealed class SolveExperiment() : Experiment("solve", "Least squares on 
         return command;
     }
 
-    private static Option<double?> Number(string name, string description, double least)
-    {
-        var option = new Option<double?>(name) { Description = description, HelpName = "NUMBER" };
-        option.Validators.Add(result => {
-            if (result.Tokens.Count == 1 && result.GetValueOrDefault<double?>() is double value && !(value >= least)) {
-                result.AddError($"{name} must be {(least == 0 ? "at least 0" : "over 1")}, but is {value}.");
+    private static Option<double?> Number(string name, string description, double least) => new(name) {
+        Description = description,
+        HelpName = "NUMBER",
+        CustomParser = result => {
+            string text = result.Tokens[0].Value; // no thousands: "0,7" is a mistake, and not 7
+            if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)) {
+                result.AddError($"{name} must be a number such as 0.01, but is '{text}'.");
+            } else if (!(value >= least)) {
+                result.AddError($"{name} must be {(least == 0 ? "at least 0" : "over 1")}, but is {text}.");
             }
-        });
-        return option;
-    }
+            return value;
+        },
+    };
 }
