@@ -1,8 +1,6 @@
 # Sourced by the other scripts: finds the .NET SDK and says how to get it where it is missing.
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 
-# Silences libtorch's remark on create_graph, which does not apply here (see "Long runs" in README.md).
-export TORCH_CPP_LOG_LEVEL="${TORCH_CPP_LOG_LEVEL:-ERROR}"
 # Threads that wait give their core away: on shared cores spinning ones make two threads slower than one.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
 

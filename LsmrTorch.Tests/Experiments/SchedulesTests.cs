@@ -34,11 +34,12 @@ public class SchedulesTests
     }
 
     [Test]
-    public void The_rate_is_low_while_weights_are_chosen_and_one_long_before_the_end()
+    public void The_rate_is_low_for_most_of_the_ramp_and_one_from_the_last_choice_on()
     {
-        Assert.That(_schedules.Rate(0), Is.EqualTo(s_sizes.Rate));
-        Assert.That(_schedules.Rate(_schedules.Chosen), Is.EqualTo(s_sizes.Rate));
-        Assert.That(Enumerable.Range(130, 70).Select(_schedules.Rate), Is.All.EqualTo(1));
+        int rise = (int)(s_sizes.RisePart * Steps);
+        Assert.That(Enumerable.Range(0, _schedules.Chosen - rise + 1).Select(_schedules.Rate), Is.All.EqualTo(s_sizes.Rate));
+        Assert.That(Enumerable.Range(0, Steps).Select(_schedules.Rate), Is.Ordered.Ascending);
+        Assert.That(Enumerable.Range(_schedules.Chosen, Steps - _schedules.Chosen).Select(_schedules.Rate), Is.All.EqualTo(1));
     }
 
     [Test]

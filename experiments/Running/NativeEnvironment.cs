@@ -13,8 +13,6 @@ internal static class NativeEnvironment
         // GNU OpenMP lets waiting threads spin. On a machine whose cores are shared that costs far more than it saves:
         // beside other work, two threads took five times as long as one, and without spinning as long as one.
         SetUnlessSet("OMP_WAIT_POLICY", "PASSIVE");
-        // libtorch remarks on each first create_graph that the gradient refers to its graph; here that cycle is cut at once.
-        SetUnlessSet("TORCH_CPP_LOG_LEVEL", "ERROR");
     }
 
     private static void SetUnlessSet(string name, string value)

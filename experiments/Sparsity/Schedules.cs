@@ -19,10 +19,13 @@ internal sealed class Schedules(SparsitySizes sizes, int steps)
         return sizes.Share * (1 - (left * left * left));
     }
 
-    /// <summary>The rate κ of ours: constant while weights are chosen, then rising to 1, where c is gone in one step.</summary>
+    /// <summary>
+    /// The rate κ of ours: constant at first, then rising to 1, where c is gone in one step, by the step at which the last
+    /// weights are chosen. From there on ours and gradual pruning have the same steps left to recover in.
+    /// </summary>
     public double Rate(int step)
     {
-        double risen = Math.Clamp((double)(step - Chosen) / _rise, 0, 1);
+        double risen = Math.Clamp((double)(step - Chosen + _rise) / _rise, 0, 1);
         return sizes.Rate + ((1 - sizes.Rate) * risen);
     }
 

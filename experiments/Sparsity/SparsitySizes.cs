@@ -28,7 +28,7 @@ internal sealed record SparsitySizes
     /// <summary>Part of a continuation during which the share rises.</summary>
     public double RampPart { get; init; } = 0.5;
 
-    /// <summary>Part of a continuation, after the ramp, during which the rate of ours rises to 1.</summary>
+    /// <summary>Part of a continuation, the last of the ramp, during which the rate of ours rises to 1.</summary>
     public double RisePart { get; init; } = 0.1;
 
     /// <summary>Steps between two choices of the smallest weights.</summary>
