@@ -151,6 +151,20 @@ public class LayerGradientTests
     }
 
     [Test]
+    public void Gradients_to_a_wide_operator_are_right_at_any_rank([Values] bool consistent)
+    {
+        using var scope = NewDisposeScope();
+        Tensor A = Problems.Matrix(6, 14, 5, 2, deficient: true).requires_grad_(), g = Problems.Random(5, 14);
+        Tensor b = (consistent ? A.detach().mv(Problems.Random(3, 14)) : Problems.Random(3, 6)).requires_grad_();
+        Tensor[] found = Gradient.Of(linalg.lsmr(LinearOperator.FromMatVec(v => A.mv(v), [14], float64), b, atol: 0, btol: 0).Solution.mul(g).sum(), A, b);
+        // The derivative for changes that keep the rank, by the dense formula: r w' - p x' + y s'.
+        Tensor M = A.detach(), pinv = linalg.pinv(M, 1e-8), x = pinv.mv(b.detach()), r = b.detach() - M.mv(x);
+        Tensor p = pinv.t().mv(g), w = pinv.mv(p), s = g - M.t().mv(p), y = pinv.t().mv(x);
+        Check.Close(found[0], r.outer(w) - p.outer(x) + y.outer(s), 1e-9, "dL/dA");
+        Check.Close(found[1], p, 1e-9, "dL/db");
+    }
+
+    [Test]
     public void Gradients_of_a_deficient_operator_are_right_for_b_and_the_start([Values] Shape shape)
     {
         using var scope = NewDisposeScope();

@@ -19,17 +19,17 @@ namespace LsmrTorch;
 /// </summary>
 internal sealed class BackwardSolve(LinearOperator A, double damp, GradientOptions options)
 {
-    /// <summary>False where an unconverged forward solve was let through: the gradients are then NaN.</summary>
-    public bool ForwardConverged { get; init; } = true;
+    /// <summary>False where an unconverged solve of the forward pass was let through: the gradients are then NaN.</summary>
+    public bool ForwardConverged { get; set; } = true;
 
     /// <summary>Whether a tensor that the operator uses requires a gradient.</summary>
     public bool NeedsOperator { get; init; }
 
     /// <summary>Whether A(θ)ᵀr was recorded, and so w is needed even where λ is a number.</summary>
-    public bool NeedsW { get; init; }
+    public bool NeedsW { get; set; }
 
     /// <summary>Whether A(θ)ᵀy was recorded.</summary>
-    public bool HasY { get; init; }
+    public bool HasY { get; set; }
 
     /// <summary>The operator that was solved with, without its tensors' values (those are saved by the node).</summary>
     public LinearOperator Operator => A;
@@ -46,7 +46,7 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, GradientOptio
     public Adjoint Solve(LinearOperator current, Tensor g)
     {
         if (!ForwardConverged)
-            throw new LsmrException("The forward solve did not converge.");
+            throw new LsmrException("A solve of the forward pass did not converge.");
         if (damp > 0 || current.Rows >= current.Columns) {          // one run gives p and w together
             CraigmrResult run = Craigmr.Solve(current.T, g, new CraigmrOptions { Damp = damp, Tolerance = options.Tolerance, MaxIterations = options.MaxIterations });
             if (run.Stop != CraigmrStop.Inconsistent) {
@@ -62,6 +62,20 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, GradientOptio
         if (NeedsOperator && !HasY)
             throw new LsmrException("The undamped operator has deficient rank, so the gradient to its tensors needs more than was recorded: use a damping above zero, or detach the operator's tensors. Gradients to b and x0 alone are available.");
         return new Adjoint(p, NeedsW ? Minimise(current, p) : null, s);
+    }
+
+    /// <summary>y = A⁺ᵀ d, solved in the forward pass since A(θ)ᵀy must be recorded there; null where the gradients will be NaN.</summary>
+    /// <exception cref="LsmrException">The solve did not converge, and that is to throw.</exception>
+    public Tensor? MultiplierOfStart(Tensor d)
+    {
+        if (!ForwardConverged)
+            return null;
+        try {
+            return Minimise(A.T, d);
+        } catch (LsmrException) when (options.WhenUnconverged == Unconverged.NaN) {
+            ForwardConverged = false;
+            return null;
+        }
     }
 
     private Tensor Minimise(LinearOperator B, Tensor c)
@@ -80,6 +94,6 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, GradientOptio
     private void Accept(bool converged, object run)
     {
         if (!converged && options.WhenUnconverged != Unconverged.Accept)
-            throw new LsmrException($"The backward solve did not converge: {run} (GradientOptions has its tolerance and iteration limit).");
+            throw new LsmrException($"A solve for the gradients did not converge: {run} (GradientOptions has its tolerance and iteration limit).");
     }
 }

@@ -18,8 +18,9 @@ public static class Lsmr
     /// <remarks>
     /// Unless under <c>no_grad()</c>, the solution carries gradients to b, to <see cref="LsmrOptions.Damp"/> given as a tensor,
     /// to <see cref="LsmrOptions.Start"/>, and to every tensor that A uses. Memory while solving, beside x: four vectors like x and two
-    /// like b. With undamped A of deficient rank (wide matrices of full row rank are not), gradients to A are an error of
-    /// the backward pass; those to b and x0 are right.
+    /// like b. Gradients to an undamped A that has at least as many rows as columns and dependent columns are an
+    /// error of the backward pass; those to b and x0 are right, and with damping all are. For an undamped A of deficient rank the
+    /// derivative is that for changes which keep the rank.
     /// </remarks>
     /// <exception cref="ArgumentException">b or x0 has another shape, dtype or device than A; an option is out of range.</exception>
     /// <exception cref="InvalidOperationException">Called inside <c>inference_mode()</c>.</exception>

@@ -28,7 +28,7 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
     {
         using Tensor spare = zeros(1, x.dtype, x.device, requires_grad: true);
         var state = new State(solve) { Solution = x };
-        state.Saved.Add(d);
+        state.Saved.Add(damp is { requires_grad: true } ? d : null!);
         state.Saved.AddRange(solve.Operator.Held);
         try {
             return apply(spare, b, x0!, damp!, Ax!, Atr!, Aty!, state);

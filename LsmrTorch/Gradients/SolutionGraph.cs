@@ -26,27 +26,28 @@ internal static class SolutionGraph
         if (!solved && options.Gradient.WhenUnconverged == Unconverged.Throw)
             throw new LsmrException($"Gradients were to flow through an unconverged solve: {plain} (GradientOptions.WhenUnconverged decides).");
 
-        Tensor d, r;
-        using (no_grad()) {
-            d = options.Start is null ? x : x.sub(options.Start);
-            r = b.detach().sub(Ax?.detach() ?? A.MatVec(x));
+        using var guard = no_grad();       // what is fixed below carries no graph; Recorded switches it on again
+        Tensor d = options.Start is null ? x : x.sub(options.Start);
+        var backward = new BackwardSolve(A, damp, options.Gradient) { ForwardConverged = solved, NeedsOperator = operatorNeedsGrad };
+        Tensor? Atr = null, Aty = null;
+        if (operatorNeedsGrad) {
+            bool isWide = A.Rows < A.Columns;
+            if (damp > 0 || !isWide || plain.Stop != LsmrStop.Residual) {       // otherwise r = 0, and the first term vanishes
+                Tensor r = b.detach().sub(Ax!.detach());
+                Atr = Recorded(() => A.VecMat(r));
+                backward.NeedsW = true;
+            }
+            if (damp == 0 && isWide && backward.MultiplierOfStart(d) is Tensor y) { // s != 0 in general, and the last does not
+                Aty = Recorded(() => A.VecMat(y));
+                backward.HasY = true;
+            }
         }
-        bool isWide = A.Rows < A.Columns;
-        bool residualVanishes = damp == 0 && isWide && plain.Stop == LsmrStop.Residual;
-        Tensor? Atr = operatorNeedsGrad && !residualVanishes ? A.VecMat(r) : null;
-        Tensor? Aty = null;
-        if (operatorNeedsGrad && damp == 0 && isWide && solved) {   // s != 0 in general: y = A⁺ᵀd is needed
-            LsmrResult y = PlainLsmr.Solve(A.T, d, null, 0, new LsmrOptions { MaxIterations = options.MaxIterations, CancellationToken = options.CancellationToken });
-            if (!y.Converged && options.Gradient.WhenUnconverged == Unconverged.Throw)
-                throw new LsmrException($"The multiplier y = A⁺ᵀ(x - x0), which gradients to a wide operator need, did not converge: {y}");
-            Aty = A.VecMat(y.Solution);
-        }
-        var backward = new BackwardSolve(A, damp, options.Gradient) {
-            ForwardConverged = solved,
-            NeedsOperator = operatorNeedsGrad,
-            NeedsW = operatorNeedsGrad && !residualVanishes,
-            HasY = Aty is not null,
-        };
-        return SolutionFunction.Join(x, d, backward, b, options.Start, options.Damp.Tensor, Ax, Atr, Aty);
+        return Recorded(() => SolutionFunction.Join(x, d, backward, b, options.Start, options.Damp.Tensor, Ax, Atr, Aty));
+    }
+
+    private static Tensor Recorded(Func<Tensor> operation)
+    {
+        using var guard = enable_grad();
+        return operation();
     }
 }

@@ -66,8 +66,8 @@ internal sealed record SparsitySizes
             TrainImages = 5120,
             TestImages = 1024,
             BatchSize = 128,
-            DenseEpochs = 22,
-            FurtherEpochs = 12,
+            DenseEpochs = 20,
+            FurtherEpochs = 10,
         },
         "paper" => new SparsitySizes {
             Depth = 20,
