@@ -66,8 +66,8 @@ internal sealed record SparsitySizes
             TrainImages = 5120,
             TestImages = 1024,
             BatchSize = 128,
-            DenseEpochs = 20,
-            FurtherEpochs = 10,
+            DenseEpochs = 26,
+            FurtherEpochs = 8,
         },
         "paper" => new SparsitySizes {
             Depth = 20,
