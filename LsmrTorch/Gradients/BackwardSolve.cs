@@ -31,7 +31,7 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, GradientOptio
     /// <summary>Whether A(θ)ᵀy was recorded.</summary>
     public bool HasY { get; set; }
 
-    /// <summary>The operator that was solved with, without its tensors' values (those are saved by the node).</summary>
+    /// <summary>The operator that was solved with; the node saves the tensors that it holds and puts them in their place again.</summary>
     public LinearOperator Operator => A;
 
     public double Damp => damp;

@@ -6,8 +6,8 @@ namespace LsmrTorch;
 /// <summary>
 /// CRAIGMR on the same bidiagonalisation as LSMR (Arioli and Orban 2017, "Iterative solution of symmetric quasi-definite
 /// linear systems"; damping folded in as in Estrin, Orban and Saunders 2019, "LNLQ"). Golub–Kahan on A from b gives lower
-/// bidiagonal L with A V = U₊ L; rotations turn [L; λI] into L̂, a QR factorisation of L̂ᵀ … into R, and y and x follow
-/// as short recurrences.
+/// bidiagonal L; one rotation a column folds λ into it, giving L̂ and V̄; a QR factorisation of L̂, another rotation a
+/// column, gives the upper bidiagonal R; and y and x follow by short recurrences in the columns of U and V̄ times R⁻¹.
 /// </summary>
 /// <remarks>
 /// Vectors beside x and y: u, e, f and a product (m); v, D and a product (n); with λ > 0 also v̄ and q (n).

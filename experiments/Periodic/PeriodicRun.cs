@@ -74,7 +74,7 @@ internal sealed class PeriodicRun : IDisposable
         PeriodicErrors errors = _task.ErrorsOf(_task.Curve(lane.Model));
         var record = new StepRecord(lane.Name, step + 1, loss, errors.Inside, errors.Outside, errors.Constraint);
         _state.Steps.Add(record);
-        Write("step", JsonSerializer.SerializeToNode(record)!);
+        _context.Folder.WriteMetric("step", record);
         if (step < _sizes.WarmUpSteps) {
             return;
         }
@@ -86,17 +86,8 @@ internal sealed class PeriodicRun : IDisposable
             var solve = new SolveRecord(step + 1, report.ConstraintNorm, report.PredictedConstraintNorm,
                 report.Iterations, report.ConditionEstimate, report.Stop.ToString());
             _state.Solves.Add(solve);
-            Write("solve", JsonSerializer.SerializeToNode(solve)!);
+            _context.Folder.WriteMetric("solve", solve);
         }
-    }
-
-    private void Write(string kind, JsonNode values)
-    {
-        var metric = new JsonObject { ["kind"] = kind };
-        foreach ((string name, JsonNode? value) in values.AsObject()) {
-            metric[JsonNamingPolicy.SnakeCaseLower.ConvertName(name)] = value?.DeepClone();
-        }
-        _context.Folder.WriteMetric(metric);
     }
 
     private void Keep()

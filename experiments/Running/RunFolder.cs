@@ -94,6 +94,16 @@ internal sealed class RunFolder : IDisposable
         _metrics.Flush();
     }
 
+    /// <summary>The same for a record: its kind, then its properties, named in snake_case.</summary>
+    public void WriteMetric<T>(string kind, T record)
+    {
+        var metric = new JsonObject { ["kind"] = kind };
+        foreach ((string name, JsonNode? value) in JsonSerializer.SerializeToNode(record)!.AsObject()) {
+            metric[JsonNamingPolicy.SnakeCaseLower.ConvertName(name)] = value?.DeepClone();
+        }
+        WriteMetric(metric);
+    }
+
     /// <summary>Where a plot of this name goes, and the path that the summary names it by.</summary>
     public (string File, string Relative) PlotPath(string name) => (Path.Combine(Root, "plots", name), "plots/" + name);
 

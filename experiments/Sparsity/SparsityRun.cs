@@ -118,23 +118,14 @@ internal sealed class SparsityRun : IDisposable
         if (lane is NullSpaceLane ours) {
             ConstraintRecord constraint = ours.LastStep(step);
             _state.Constraint.Add(constraint);
-            Write("constraint", JsonSerializer.SerializeToNode(constraint)!);
+            _context.Folder.WriteMetric("constraint", constraint);
         }
     }
 
     private void Record(EpochRecord record)
     {
         _state.Epochs.Add(record);
-        Write("epoch", JsonSerializer.SerializeToNode(record)!);
-    }
-
-    private void Write(string kind, JsonNode values)
-    {
-        var metric = new JsonObject { ["kind"] = kind };
-        foreach ((string name, JsonNode? value) in values.AsObject()) {
-            metric[JsonNamingPolicy.SnakeCaseLower.ConvertName(name)] = value?.DeepClone();
-        }
-        _context.Folder.WriteMetric(metric);
+        _context.Folder.WriteMetric("epoch", record);
     }
 
     private void Keep()
