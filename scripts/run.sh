@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Builds, then runs the smoke presets on generated data: a network trained under constraints, in about two minutes.
+# With arguments it runs that experiment instead: ./scripts/run.sh sparsity --preset small --data DIR
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/setup.sh
 
 dotnet build experiments -c Release --nologo -v quiet
+if [ $# -gt 0 ]; then
+    exec dotnet run --project experiments -c Release --no-build -- "$@"
+fi
 for name in periodic sparsity; do
     echo
     echo "== $name"
