@@ -31,7 +31,9 @@ public class RealMatrixTests
             Assert.That(result.Iterations, Is.EqualTo(scipy).Within(0.05 * scipy), "SciPy's count");
         }
         double floor = Math.Sqrt(expected.Sigma_min * expected.Sigma_min + expected.Damp * expected.Damp);
-        Assert.That(result.ConditionEstimate, Is.InRange(1, expected.Sigma_max / floor * 1.001), "a lower bound");
+        double cond = expected.Sigma_max / floor;
+        Assert.That(result.ConditionEstimate, Is.InRange(cond / 2, cond * (1 + 1e-9)), "a lower bound within a factor of two");
+        Assert.That(result.NormEstimate, Is.InRange(0.99 * expected.Sigma_max, expected.Sigma_max * (1 + 1e-9)), "a lower bound of |A|");
     }
 
     [TestCaseSource(typeof(RealData), nameof(RealData.RealCases))]

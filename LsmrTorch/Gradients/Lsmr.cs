@@ -32,14 +32,33 @@ public static class Lsmr
         options ??= new();
         options.Validate();
         Require.NoInferenceMode();
-        Require.Vector(b, "b", A.OutputShape, "the operator returns", A);
+        Require.Vectors(b, "b", A.OutputShape, "the operator returns", A);
+        long[] columns = b.shape[A.OutputShape.Count..];
         if (options.Start is { } start)
-            Require.Vector(start, "x0", A.InputShape, "the operator takes", A);
+            Require.Vector(start, "x0", [.. A.InputShape, .. columns], columns.Length == 0 ? "the operator takes" : "the operator takes, with b's columns,", A);
         double damp = Require.NonNegative(options.Damp.Value, "damp");
+        RequireUse(A, damp, options);
 
         using var scope = NewDisposeScope();
-        LsmrResult plain = PlainLsmr.Solve(A, b.detach(), options.Start?.detach(), damp, options);
-        Tensor solution = is_grad_enabled() ? SolutionGraph.Attach(plain, A, b, damp, options) : plain.Solution;
-        return plain with { Solution = scope.MoveToOuter(solution) };
+        LsmrResult plain = ForwardSolve.Solve(A, b.detach(), options.Start?.detach(), damp, options);
+        LsmrResult result = is_grad_enabled() ? SolutionGraph.Attach(plain, A, b, damp, options) : plain;
+        return result with { Solution = scope.MoveToOuter(result.Solution) };
+    }
+
+    private static void RequireUse(LinearOperator A, double damp, LsmrOptions options)
+    {
+        bool isWide = damp == 0 && A.Rows < A.Columns;
+        if (options.WarmStart is not null && isWide)
+            throw new ArgumentException($"An undamped operator with more columns ({A.Columns}) than rows ({A.Rows}) has many solutions, and a warm start would decide which is found; use damping.", nameof(options));
+        if (options.Preconditioner is { } P) {
+            if (isWide)
+                throw new ArgumentException($"An undamped operator with more columns ({A.Columns}) than rows ({A.Rows}) has many solutions, and a preconditioner would decide which is found; use damping.", nameof(options));
+            if (!P.OutputShape.SequenceEqual(A.InputShape) || P.Rows != P.Columns)
+                throw new ArgumentException($"A preconditioner must map onto what the operator takes, {Text.Shape(A.InputShape)}, one to one, but is {P}.", nameof(options));
+            if (P.dtype != A.dtype || P.device.ToString() != A.device.ToString())
+                throw new ArgumentException($"A preconditioner must have the operator's dtype and device, {A.dtype} on {A.device}, but is {P}.", nameof(options));
+        }
+        if (options.Gradient.ErrorTarget is not null && damp == 0)
+            throw new ArgumentException("GradientOptions.ErrorTarget needs a damping above zero: without it, errors can only be estimated.", nameof(options));
     }
 }

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch;
 
-/// <summary>The autograd node of a solution. Its inputs are b, x0, λ and the three recorded products.</summary>
+/// <summary>The autograd node of a solution. Its inputs are b, x0, λ, the three recorded products, and the tensors that the operator holds.</summary>
 /// <remarks>
 /// What TorchSharp asks of a custom function, each found by breaking it: an exception out of <c>backward</c> ends the
 /// process, so failures leave as a gradient of a wrong shape for a spare input, which libtorch refuses with an
@@ -12,26 +12,32 @@ namespace LsmrTorch;
 /// </remarks>
 internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionFunction>
 {
+    private const int HeldFirst = 7;        // after the spare, b, x0, lambda, A x, A'r, A'y
+
     public override string Name => nameof(SolutionFunction);
 
-    /// <summary>What travels with the node: the solve, and tensors that must stay rooted for a while.</summary>
-    private sealed class State(BackwardSolve solve)
+    /// <summary>What travels with the node: the solve, which inputs need a gradient, and tensors that must stay rooted for a while.</summary>
+    private sealed class State(BackwardSolve solve, bool[] needs)
     {
         public BackwardSolve Solve { get; } = solve;
+        public bool[] Needs { get; } = needs;
         public Tensor? Solution { get; set; }
         public List<Tensor> Saved { get; } = [];
         public List<Tensor?>? Returned { get; set; } // native code copies the gradients after our method has returned
     }
 
     /// <summary>A new tensor with the entries of x whose gradient is that of the solution.</summary>
-    public static Tensor Join(Tensor x, Tensor d, BackwardSolve solve, Tensor b, Tensor? x0, Tensor? damp, Tensor? Ax, Tensor? Atr, Tensor? Aty)
+    public static Tensor Join(Tensor x, BackwardSolve solve, BackwardSolve.Forward forward, Tensor b, Tensor? x0, Tensor? damp, Tensor? Ax, Tensor? Atr, Tensor? Aty)
     {
         using Tensor spare = zeros(1, x.dtype, x.device, requires_grad: true);
-        var state = new State(solve) { Solution = x };
-        state.Saved.Add(damp is { requires_grad: true } ? d : null!);
-        state.Saved.AddRange(solve.Operator.Held);
+        // What an operator holds is an input of its own where a term for it may turn out only in the backward pass.
+        bool mayTurnOut = solve.NeedsOperator && solve.Damp == 0 && solve.Operator.HoldsAll;
+        Tensor[] held = [.. solve.Operator.Held];
+        Tensor?[] inputs = [spare, b, x0, damp, Ax, Atr, Aty, .. held.Select(tensor => mayTurnOut && tensor.requires_grad ? tensor : null)];
+        var state = new State(solve, [.. inputs.Select(input => input is { requires_grad: true })]) { Solution = x };
+        state.Saved.AddRange([forward.X!, forward.D!, forward.R!, .. held]);
         try {
-            return apply(spare, b, x0!, damp!, Ax!, Atr!, Aty!, state);
+            return apply([.. inputs!, state]);
         } finally {
             state.Saved.Clear();
             state.Solution = null;
@@ -44,17 +50,16 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
         ctx.set_materialize_grads(false);
         ctx.save_for_backward(state.Saved);
         ctx.save_data(nameof(State), state);
-        for (int i = 0; i < vars.Length - 1; i++)
-            ctx.save_data(i.ToString(System.Globalization.CultureInfo.InvariantCulture), vars[i] is Tensor { requires_grad: true });
         return state.Solution!.detach();
     }
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor g)
     {
         var state = (State)ctx.get_data(nameof(State));
+        Tensor?[] none = new Tensor?[state.Needs.Length + 1];       // an entry for each argument, the state included
         try {
             using var scope = NewDisposeScope();
-            List<Tensor?> gradients = g.IsInvalid ? [.. new Tensor?[8]] : Gradients(ctx, state.Solve, g);
+            List<Tensor?> gradients = [.. g.IsInvalid ? none : Gradients(ctx, state, g)];
             foreach (Tensor? gradient in gradients) {
                 if (gradient is not null)
                     scope.MoveToOuter(gradient);
@@ -62,43 +67,50 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
             state.Returned = gradients;
         } catch (Exception failure) {
             Diagnostics.Warn($"A gradient through a least-squares solution failed: {failure.Message}");
-            state.Returned = [zeros(Array.Empty<long>()), .. new Tensor?[7]]; // the spare input has shape (1)
+            state.Returned = [zeros(Array.Empty<long>()), .. none[1..]];    // the spare input has shape (1)
         }
         return state.Returned!;
     }
 
-    private static List<Tensor?> Gradients(autograd.AutogradContext ctx, BackwardSolve solve, Tensor g)
+    private static Tensor?[] Gradients(autograd.AutogradContext ctx, State state, Tensor g)
     {
         if (is_grad_enabled())
             throw new NotSupportedException("Second derivatives (create_graph: true) through a least-squares solution are not available.");
+        BackwardSolve solve = state.Solve;
         List<Tensor> saved = ctx.get_saved_variables(); // throws where a tensor was changed in place since
-        LinearOperator A = solve.Operator.With(new Queue<Tensor>(saved.Skip(1)));
-        bool Needs(int input) => (bool)ctx.get_data(input.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        var forward = new BackwardSolve.Forward(saved[0], saved[1], saved[2]);
+        Tensor[] held = [.. saved.Skip(3)];
+        LinearOperator A = solve.Operator.With(new Queue<Tensor>(held));
 
         BackwardSolve.Adjoint adjoint;
         try {
-            adjoint = solve.Solve(A, g);
-        } catch (LsmrException failure) when (solve.Options.WhenUnconverged == Unconverged.NaN) {
+            adjoint = solve.Solve(A, g, forward);
+        } catch (LsmrException failure) when (solve.WhenUnconverged == Unconverged.NaN) {
             Diagnostics.Warn($"Gradients through a least-squares solution are NaN: {failure.Message}");
-            adjoint = new(Full(A.OutputShape), Full(A.InputShape), Full(A.InputShape));
-            Tensor Full(IReadOnlyList<long> shape)
+            long[] columns = g.shape[A.InputShape.Count..];
+            adjoint = new(NaN([.. A.OutputShape, .. columns]), NaN([.. A.InputShape, .. columns]), NaN([.. A.InputShape, .. columns]), null);
+            Tensor NaN(long[] shape)
             {
-                Tensor x = zeros([.. shape], g.dtype, g.device);
+                Tensor x = zeros(shape, g.dtype, g.device);
                 Vectors.Fill(x, double.NaN);
                 return x;
             }
         }
-        (Tensor p, Tensor? w, Tensor s) = adjoint;
-        return [
-            null,
-            Needs(1) ? p : null,                                            // b
-            Needs(2) ? s : null,                                            // x0
-            Needs(3) ? DampGradient(solve.Damp, w, saved[0]) : null,        // lambda
-            Needs(4) ? p.neg() : null,                                      // A x
-            Needs(5) ? w : null,                                            // A'r
-            Needs(6) ? s.alias() : null,                                    // A'y
-            null,
-        ];
+        (Tensor p, Tensor? w, Tensor s, Tensor? y) = adjoint;
+        var gradients = new Tensor?[state.Needs.Length + 1];
+        gradients[1] = p;                                                       // b
+        gradients[2] = s;                                                       // x0
+        gradients[3] = state.Needs[3] ? DampGradient(solve.Damp, w, forward.D!) : null;     // lambda
+        gradients[4] = state.Needs[4] ? p.neg() : null;                         // A x
+        gradients[5] = w;                                                       // A'r
+        gradients[6] = state.Needs[6] ? s.alias() : null;                       // A'y
+        if (y is not null)
+            AddLastTerm(gradients, state, held, y, s);
+        for (int i = 0; i < state.Needs.Length; i++) {
+            if (!state.Needs[i])
+                gradients[i] = null;
+        }
+        return gradients;
     }
 
     // -2 lambda <w, d>
@@ -107,5 +119,18 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
         Tensor gradient = zeros(Array.Empty<long>(), d.dtype, d.device);
         Vectors.Fill(gradient, damp == 0 ? 0 : -2 * damp * Vectors.Dot(w!, d));
         return gradient;
+    }
+
+    // y s', carried to what the operator holds: A(held)'y recorded now, with the cotangent s.
+    private static void AddLastTerm(Tensor?[] gradients, State state, Tensor[] held, Tensor y, Tensor s)
+    {
+        int[] asked = [.. Enumerable.Range(0, held.Length).Where(i => state.Needs[HeldFirst + i])];
+        Tensor[] inputs = [.. held.Select((tensor, i) => asked.Contains(i) ? tensor.detach().requires_grad_() : tensor)];
+        Tensor Aty;
+        using (enable_grad())
+            Aty = Augmented.TransposedProduct(state.Solve.Operator.With(new Queue<Tensor>(inputs)), y);
+        Tensor?[] found = Backprop.Gradients([Aty], [s], [.. asked.Select(i => inputs[i])], false, false);
+        for (int i = 0; i < asked.Length; i++)
+            gradients[HeldFirst + asked[i]] = found[i];
     }
 }

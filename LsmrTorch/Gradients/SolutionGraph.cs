@@ -14,35 +14,49 @@ internal static class SolutionGraph
     /// backward pass gives these three the cotangents −p, w and s (see <see cref="BackwardSolve"/>), and autograd carries
     /// them to every tensor that the products use, those that only a closure knows included.
     /// </remarks>
-    public static Tensor Attach(LsmrResult plain, LinearOperator A, Tensor b, double damp, LsmrOptions options)
+    public static LsmrResult Attach(LsmrResult plain, LinearOperator A, Tensor b, double damp, LsmrOptions options)
     {
         Tensor x = plain.Solution;
-        Tensor? Ax = A.MayRequireGrad ? A.MatVec(x) : null;
-        bool operatorNeedsGrad = Ax is { requires_grad: true };
-        bool needsGrad = operatorNeedsGrad || b.requires_grad || options.Start is { requires_grad: true } || options.Damp.Tensor is { requires_grad: true };
+        Tensor? Ax = A.MayRequireGrad ? Augmented.Product(A, x) : null;
+        bool operatorNeedsGrad = Ax is { requires_grad: true }, dampNeedsGrad = options.Damp.Tensor is { requires_grad: true };
+        bool needsGrad = operatorNeedsGrad || dampNeedsGrad || b.requires_grad || options.Start is { requires_grad: true };
         if (!needsGrad)
-            return x;
+            return plain;
         bool solved = plain.Converged || options.Gradient.WhenUnconverged == Unconverged.Accept;
         if (!solved && options.Gradient.WhenUnconverged == Unconverged.Throw)
             throw new LsmrException($"Gradients were to flow through an unconverged solve: {plain} (GradientOptions.WhenUnconverged decides).");
 
         using var guard = no_grad();       // what is fixed below carries no graph; Recorded switches it on again
         Tensor d = options.Start is null ? x : x.sub(options.Start);
-        var backward = new BackwardSolve(A, damp, options.Gradient) { ForwardConverged = solved, NeedsOperator = operatorNeedsGrad };
-        Tensor? Atr = null, Aty = null;
+        var backward = new BackwardSolve(A, damp, options) { ForwardConverged = solved, NeedsOperator = operatorNeedsGrad, NeedsDamp = dampNeedsGrad };
+        Tensor? Atr = null, Aty = null, r = null;
+        if (operatorNeedsGrad || dampNeedsGrad)
+            r = b.detach().sub(Ax?.detach() ?? Augmented.Product(A, x));
         if (operatorNeedsGrad) {
             bool isWide = A.Rows < A.Columns;
-            if (damp > 0 || !isWide || plain.Stop != LsmrStop.Residual) {       // otherwise r = 0, and the first term vanishes
-                Tensor r = b.detach().sub(Ax!.detach());
-                Atr = Recorded(() => A.VecMat(r));
+            if (damp > 0 || !isWide || plain.Stop != LsmrStop.Residual) {       // otherwise r = 0 to the tolerance, and the first term vanishes
+                Atr = Recorded(() => Augmented.TransposedProduct(A, r!));
                 backward.NeedsW = true;
             }
-            if (damp == 0 && isWide && backward.MultiplierOfStart(d) is Tensor y) { // s != 0 in general, and the last does not
-                Aty = Recorded(() => A.VecMat(y));
+            // The last term needs y now where only a closure knows the tensors; elsewhere the backward pass can see to it.
+            if (damp == 0 && !A.HoldsAll && (isWide || !HasFullColumnRank(A, options)) && backward.MultiplierOfStart(d) is Tensor y) {
+                Aty = Recorded(() => Augmented.TransposedProduct(A, y));
                 backward.HasY = true;
             }
         }
-        return Recorded(() => SolutionFunction.Join(x, d, backward, b, options.Start, options.Damp.Tensor, Ax, Atr, Aty));
+        var forward = new BackwardSolve.Forward(r is null ? null : x, r is null ? null : d, r);
+        Tensor joined = Recorded(() => SolutionFunction.Join(x, backward, forward, b, options.Start, options.Damp.Tensor, Ax, Atr, Aty));
+        return plain with { Solution = joined, Reports = backward.Reports };
+    }
+
+    private static bool HasFullColumnRank(LinearOperator A, LsmrOptions options)
+    {
+        if ((options.Gradient.FullColumnRank ?? options.WarmStart?.FullColumnRank) is bool known)
+            return known;
+        bool measured = ForwardSolve.HasFullColumnRank(A);
+        if (options.WarmStart is { } cache)
+            cache.FullColumnRank = measured;
+        return measured;
     }
 
     private static Tensor Recorded(Func<Tensor> operation)

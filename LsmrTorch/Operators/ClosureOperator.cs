@@ -16,6 +16,8 @@ internal class ClosureOperator(
 
     protected internal override LinearOperator Prepare() => vecmat is null ? new Recorded(this) : this;
 
+    internal override bool HoldsAll => false;
+
     private Linearization Record(bool createGraph)
     {
         Tensor z = zeros([.. InputShape], dtype, device, requires_grad: true);

@@ -17,6 +17,8 @@ internal abstract class ComposedOperator(
 
     internal override bool MayRequireGrad => Parts.Any(part => part.MayRequireGrad);
 
+    internal override bool HoldsAll => Parts.All(part => part.HoldsAll);
+
     internal override IEnumerable<Tensor> Held => Parts.SelectMany(part => part.Held);
 
     internal override LinearOperator With(Queue<Tensor> held) => Of([.. Parts.Select(part => part.With(held))]);
@@ -50,6 +52,10 @@ internal sealed class TransposedOperator(LinearOperator A) : ComposedOperator([A
     protected internal override Tensor MatVec(Tensor v) => Parts[0].VecMat(v);
 
     protected internal override Tensor VecMat(Tensor u) => Parts[0].MatVec(u);
+
+    protected internal override Tensor MatVecs(Tensor V) => Parts[0].VecMats(V);
+
+    protected internal override Tensor VecMats(Tensor U) => Parts[0].MatVecs(U);
 }
 
 /// <summary>A B.</summary>
@@ -72,6 +78,18 @@ internal sealed class ProductOperator : ComposedOperator
     {
         using var scope = NewDisposeScope();
         return scope.MoveToOuter(Parts[1].VecMat(Parts[0].VecMat(u)));
+    }
+
+    protected internal override Tensor MatVecs(Tensor V)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Parts[0].MatVecs(Parts[1].MatVecs(V)));
+    }
+
+    protected internal override Tensor VecMats(Tensor U)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Parts[1].VecMats(Parts[0].VecMats(U)));
     }
 }
 
@@ -97,6 +115,18 @@ internal sealed class SumOperator : ComposedOperator
         using var scope = NewDisposeScope();
         return scope.MoveToOuter(Vectors.Sum(Parts[0].VecMat(u), Parts[1].VecMat(u)));
     }
+
+    protected internal override Tensor MatVecs(Tensor V)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Vectors.Sum(Parts[0].MatVecs(V), Parts[1].MatVecs(V)));
+    }
+
+    protected internal override Tensor VecMats(Tensor U)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Vectors.Sum(Parts[0].VecMats(U), Parts[1].VecMats(U)));
+    }
 }
 
 /// <summary>s A, for a number or a 0-dim tensor s.</summary>
@@ -115,6 +145,18 @@ internal sealed class ScaledOperator(double factor, Tensor? scale, LinearOperato
     {
         using var scope = NewDisposeScope();
         return scope.MoveToOuter(Times(Parts[0].VecMat(u)));
+    }
+
+    protected internal override Tensor MatVecs(Tensor V)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Times(Parts[0].MatVecs(V)));
+    }
+
+    protected internal override Tensor VecMats(Tensor U)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(Times(Parts[0].VecMats(U)));
     }
 
     private Tensor Times(Tensor x)
@@ -155,6 +197,26 @@ internal sealed class StackOperator : ComposedOperator
         using var scope = NewDisposeScope();
         Tensor[] pieces = Vectors.Split(u, [.. Parts.Select(part => part.OutputShape.ToArray())]);
         Tensor[] products = [.. Parts.Zip(pieces, (part, piece) => part.VecMat(piece))];
+        return scope.MoveToOuter(products.Aggregate(Vectors.Sum));
+    }
+
+    protected internal override Tensor MatVecs(Tensor V)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] products = [.. Parts.Select(part => part.MatVecs(V).reshape(part.Rows, V.shape[^1]))];
+        return scope.MoveToOuter(products.Length == 1 ? products[0] : cat(products));
+    }
+
+    protected internal override Tensor VecMats(Tensor U)
+    {
+        using var scope = NewDisposeScope();
+        var products = new List<Tensor>();
+        long offset = 0;
+        foreach (LinearOperator part in Parts) {
+            Tensor piece = U.narrow(0, offset, part.Rows).reshape([.. part.OutputShape, U.shape[^1]]);
+            products.Add(part.VecMats(piece));
+            offset += part.Rows;
+        }
         return scope.MoveToOuter(products.Aggregate(Vectors.Sum));
     }
 }

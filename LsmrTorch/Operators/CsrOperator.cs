@@ -27,6 +27,19 @@ internal sealed class CsrOperator : LinearOperator
         return zero.scatter_add(0, to, products);
     }
 
+    protected internal override Tensor MatVecs(Tensor V) => GatherColumns(V, columnOf, rowOf, Rows);
+
+    protected internal override Tensor VecMats(Tensor U) => GatherColumns(U, rowOf, columnOf, Columns);
+
+    private Tensor GatherColumns(Tensor X, Tensor from, Tensor to, long length)
+    {
+        using var scope = NewDisposeScope();
+        long columns = X.shape[1];
+        Tensor products = X.index_select(0, from).mul(values.unsqueeze(1));
+        Tensor target = to.unsqueeze(1).expand(to.numel(), columns);
+        return scope.MoveToOuter(zeros(length, columns, dtype, device).scatter_add(0, target, products));
+    }
+
     internal override bool MayRequireGrad => values.requires_grad;
 
     internal override IEnumerable<Tensor> Held => [values, columnOf, rowOf];

@@ -15,6 +15,14 @@ internal sealed class DenseOperator(Tensor matrix)
         return transpose.mv(u);
     }
 
+    protected internal override Tensor MatVecs(Tensor V) => matrix.mm(V);
+
+    protected internal override Tensor VecMats(Tensor U)
+    {
+        using Tensor transpose = matrix.t();
+        return transpose.mm(U);
+    }
+
     internal override bool MayRequireGrad => matrix.requires_grad;
 
     internal override IEnumerable<Tensor> Held => [matrix];

@@ -13,6 +13,14 @@ internal sealed class DiagonalOperator(Tensor diagonal)
 
     protected internal override Tensor VecMat(Tensor u) => u.mul(diagonal);
 
+    protected internal override Tensor MatVecs(Tensor V)
+    {
+        using Tensor factors = diagonal.unsqueeze(-1);
+        return V.mul(factors);
+    }
+
+    protected internal override Tensor VecMats(Tensor U) => MatVecs(U);
+
     internal override bool MayRequireGrad => diagonal.requires_grad;
 
     internal override IEnumerable<Tensor> Held => [diagonal];
@@ -29,6 +37,10 @@ internal sealed class IdentityOperator(IEnumerable<long> shape, ScalarType dtype
     protected internal override Tensor MatVec(Tensor v) => v.alias();
 
     protected internal override Tensor VecMat(Tensor u) => u.alias();
+
+    protected internal override Tensor MatVecs(Tensor V) => V.alias();
+
+    protected internal override Tensor VecMats(Tensor U) => U.alias();
 
     internal override bool MayRequireGrad => false;
 }

@@ -72,6 +72,19 @@ public abstract partial class LinearOperator
     /// <summary>Aᵀu by operations that autograd knows; must not write to u and returns another tensor object than u.</summary>
     protected internal abstract Tensor VecMat(Tensor u);
 
+    /// <summary>A times each column of V, whose shape is <see cref="InputShape"/> and one more dimension for the columns.</summary>
+    protected internal virtual Tensor MatVecs(Tensor V) => EachColumn(V, MatVec);
+
+    /// <summary>Aᵀ times each column of U, whose shape is <see cref="OutputShape"/> and one more dimension for the columns.</summary>
+    protected internal virtual Tensor VecMats(Tensor U) => EachColumn(U, VecMat);
+
+    private static Tensor EachColumn(Tensor columns, Func<Tensor, Tensor> product)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] products = [.. columns.unbind(-1).Select(column => product(column.contiguous()))];
+        return scope.MoveToOuter(stack(products, -1));
+    }
+
     /// <summary>
     /// An operator with the same products, whose preparation (a recorded graph, say) is paid once for a whole solve.
     /// It carries no gradients, its tensors belong to the current dispose scope, and it is dropped before anything
@@ -81,6 +94,11 @@ public abstract partial class LinearOperator
 
     /// <summary>False where it is known, without a product, that no gradient can be asked of this operator.</summary>
     internal virtual bool MayRequireGrad => true;
+
+    /// <summary>
+    /// Whether <see cref="Held"/> has every tensor that a gradient can be asked of; false where a closure may use others.
+    /// </summary>
+    internal virtual bool HoldsAll => true;
 
     /// <summary>The tensors that the operator holds, saved for the backward pass; what a closure captures is not seen.</summary>
     internal virtual IEnumerable<Tensor> Held => [];

@@ -11,6 +11,15 @@ internal static class Require
             ? dtype
             : throw new ArgumentException($"The dtype of {what} must be float32 or float64, but is {dtype}.");
 
+    /// <summary>The same, with one more dimension allowed for columns.</summary>
+    public static void Vectors(Tensor x, string name, IReadOnlyList<long> shape, string whose, LinearOperator A)
+    {
+        ArgumentNullException.ThrowIfNull(x, name);
+        long[] found = x.shape;
+        bool isBlock = found.Length == shape.Count + 1 && found[^1] > 0 && found[..^1].SequenceEqual(shape);
+        Vector(x, name, isBlock ? found : shape, whose, A);
+    }
+
     /// <summary>Checks shape, dtype, device, and that autograd may see the tensor.</summary>
     public static void Vector(Tensor x, string name, IReadOnlyList<long> shape, string whose, LinearOperator A)
     {

@@ -40,6 +40,59 @@ internal static class Vectors
         x.mul_(factor);
     }
 
+    /// <summary>x ← x / a, a divisor for each column (the last dimension); a column whose divisor is zero stays.</summary>
+    public static void Divide(Tensor x, double[] a)
+    {
+        if (a.Length == 1) {
+            if (a[0] != 0)
+                Divide(x, a[0]);
+            return;
+        }
+        using Tensor divisors = PerColumn([.. a.Select(divisor => divisor == 0 ? 1 : divisor)], x);
+        x.div_(divisors);
+    }
+
+    /// <summary>y ← y + a x, a factor for each column.</summary>
+    public static void AddScaled(Tensor y, double[] a, Tensor x)
+    {
+        if (a.Length == 1) {
+            AddScaled(y, a[0], x);
+            return;
+        }
+        using Tensor factors = PerColumn(a, y);
+        using Scalar one = 1.0;
+        y.addcmul_(x, factors, one);
+    }
+
+    /// <summary>y ← a y + x, a factor for each column.</summary>
+    public static void ScaleAdd(Tensor y, double[] a, Tensor x)
+    {
+        if (a.Length == 1) {
+            ScaleAdd(y, a[0], x);
+            return;
+        }
+        using Scalar one = 1.0;
+        Scale(y, a);
+        y.add_(x, one);
+    }
+
+    /// <summary>x ← a x, a factor for each column.</summary>
+    public static void Scale(Tensor x, double[] a)
+    {
+        if (a.Length == 1) {
+            Scale(x, a[0]);
+            return;
+        }
+        using Tensor factors = PerColumn(a, x);
+        x.mul_(factors);
+    }
+
+    private static Tensor PerColumn(double[] a, Tensor like)
+    {
+        using Tensor numbers = tensor(a, float64);
+        return numbers.to(like.dtype, like.device);
+    }
+
     /// <summary>x + y, new; carries gradients.</summary>
     public static Tensor Sum(Tensor x, Tensor y)
     {
@@ -66,8 +119,37 @@ internal static class Vectors
     {
         using Tensor norm = x.norm();
         double value = Read(norm);
-        bool squaresFit = value > 1e3 * SmallestRoot(x.dtype) && double.IsFinite(value);
-        return squaresFit || x.numel() == 0 ? value : ScaledNorm(x);
+        return SquaresFit(value, x.dtype) || x.numel() == 0 ? value : ScaledNorm(x);
+    }
+
+    /// <summary>The norm of each of the columns (the last dimension), or, for one column, that of the whole.</summary>
+    public static double[] Norms(Tensor x, int columns)
+    {
+        if (columns == 1)
+            return [Norm(x)];
+        using var scope = NewDisposeScope();
+        Tensor flat = x.reshape(-1, columns);
+        double[] norms = ReadAll(flat.norm(0));
+        for (int j = 0; j < columns; j++) {
+            if (!SquaresFit(norms[j], x.dtype) && flat.numel() > 0)
+                norms[j] = ScaledNorm(flat.select(1, j));
+        }
+        return norms;
+    }
+
+    /// <summary>The entries as doubles, in row-major order (one transfer when they lie on a GPU).</summary>
+    public static double[] ReadAll(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        return x.detach().to(float64).cpu().contiguous().data<double>().ToArray();
+    }
+
+    /// <summary>The columns (the last dimension) with these numbers, in their order, new.</summary>
+    public static Tensor Columns(Tensor x, long[] numbers)
+    {
+        using Tensor indices = tensor(numbers, int64);
+        using Tensor there = indices.to(x.device);
+        return x.index_select(x.dim() - 1, there);
     }
 
     /// <summary>The value of a 0-dim tensor (one transfer when it lies on a GPU).</summary>
@@ -114,7 +196,8 @@ internal static class Vectors
     public static double Epsilon(ScalarType dtype) => dtype == ScalarType.Float32 ? 1.1920928955078125e-7 : 2.220446049250313e-16;
 
     // A norm near the root of the smallest normal number has lost digits to the underflow of the squares.
-    private static double SmallestRoot(ScalarType dtype) => dtype == ScalarType.Float32 ? 1.1e-19 : 1.5e-154;
+    private static bool SquaresFit(double norm, ScalarType dtype) =>
+        double.IsFinite(norm) && norm > 1e3 * (dtype == ScalarType.Float32 ? 1.1e-19 : 1.5e-154);
 
     private static double ScaledNorm(Tensor x)
     {

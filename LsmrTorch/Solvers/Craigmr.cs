@@ -15,6 +15,9 @@ public sealed record CraigmrOptions
     /// <summary>Default 20 min(m, n), at least 200.</summary>
     public int? MaxIterations { get; init; }
 
+    /// <summary>As for <see cref="LsmrOptions.Reorthogonalise"/>, of vectors like x. Default 0.</summary>
+    public int Reorthogonalise { get; init; }
+
     /// <summary>Cancels the solve between iterations with an <see cref="OperationCanceledException"/>.</summary>
     public CancellationToken CancellationToken { get; init; }
 }
@@ -26,49 +29,89 @@ public sealed record CraigmrOptions
 /// </summary>
 public static class Craigmr
 {
-    /// <summary>Finds x (InputShape) and y (OutputShape) for b (OutputShape). No gradient flows through them.</summary>
+    /// <summary>
+    /// Finds x (InputShape) and y (OutputShape) for b (OutputShape), or, where b has one more dimension, for each of its
+    /// columns. No gradient flows through them.
+    /// </summary>
     /// <exception cref="ArgumentException">b has another shape, dtype or device than the operator returns; an option is out of range.</exception>
     public static CraigmrResult Solve(LinearOperator A, Tensor b, CraigmrOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(A);
         options ??= new();
         Require.NoInferenceMode();
-        Require.Vector(b, "b", A.OutputShape, "the operator returns", A);
+        Require.Vectors(b, "b", A.OutputShape, "the operator returns", A);
         Require.NonNegative(options.Damp, nameof(options.Damp));
         Require.NonNegative(options.Tolerance ?? 0, nameof(options.Tolerance));
         if (options.MaxIterations < 0)
             throw new ArgumentException($"MaxIterations must not be negative, but is {options.MaxIterations}.", nameof(options));
+        if (options.Reorthogonalise < 0)
+            throw new ArgumentException($"Reorthogonalise must not be negative, but is {options.Reorthogonalise}.", nameof(options));
 
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         double standard = A.dtype == ScalarType.Float32 ? 1e-6 : 1e-12;
         double tolerance = Math.Max(options.Tolerance ?? standard, 3 * Vectors.Epsilon(A.dtype));
         long limit = options.MaxIterations ?? Math.Max(200, 20 * Math.Min(A.Rows, A.Columns));
-        var iteration = new CraigmrIteration(A.Prepare(), b.detach(), options.Damp);
-        CraigmrStop? stop = !iteration.IsFinite ? CraigmrStop.NonFinite
-            : iteration.RightHandSideNorm == 0 ? CraigmrStop.ZeroRightHandSide
-            : iteration.IsOrthogonal ? CraigmrStop.Inconsistent
-            : limit == 0 ? CraigmrStop.IterationLimit
-            : null;
-        while (stop is null) {
+        var iteration = new CraigmrIteration(A.Prepare(), b.detach(), options.Damp, options.Reorthogonalise);
+        int columns = iteration.Columns;
+        var ends = new CraigmrColumn[columns];
+        long[] active = [.. Enumerable.Range(0, columns)];      // the number of each column that is still iterated
+        Tensor? xs = columns > 1 ? zeros_like(iteration.X) : null, ys = columns > 1 ? zeros_like(iteration.Y) : null;
+        double largest = 0, smallest = double.PositiveInfinity;
+        for (; ; ) {
+            CraigmrStop?[] stops = [.. active.Select((_, j) => Stop(iteration, j, tolerance, limit))];
+            for (int j = 0; j < stops.Length; j++) {
+                if (stops[j] is not CraigmrStop stop)
+                    continue;
+                ends[active[j]] = new CraigmrColumn(stop, iteration.Iterations, iteration.Numbers(j).ResidualNorm);
+                largest = Math.Max(largest, iteration.Entries(j).Largest);
+                smallest = iteration.Iterations > 0 ? Math.Min(smallest, iteration.Entries(j).Smallest) : smallest;
+                Finish(iteration.X, j, active[j], stop, xs);
+                Finish(iteration.Y, j, active[j], stop, ys);
+            }
+            long[] kept = [.. Enumerable.Range(0, stops.Length).Where(j => stops[j] is null).Select(j => (long)j)];
+            if (kept.Length == 0)
+                break;
+            if (kept.Length < stops.Length) {
+                iteration.Keep(kept);
+                active = GolubKahan.Columns(active, kept);
+            }
             options.CancellationToken.ThrowIfCancellationRequested();
             iteration.Step();
-            stop = !iteration.IsFinite ? CraigmrStop.NonFinite
-                : iteration.ResidualNorm <= tolerance * iteration.RightHandSideNorm ? CraigmrStop.Residual
-                : iteration.TransposedResidualNorm <= tolerance * iteration.NormEstimate * iteration.ResidualNorm ? CraigmrStop.Inconsistent
-                : iteration.Iterations >= limit ? CraigmrStop.IterationLimit
-                : null;
-        }
-        if (stop == CraigmrStop.NonFinite) {
-            Vectors.Fill(iteration.X, double.NaN);
-            Vectors.Fill(iteration.Y, double.NaN);
         }
         return new CraigmrResult {
-            Solution = scope.MoveToOuter(iteration.X),
-            Multiplier = scope.MoveToOuter(iteration.Y),
-            ResidualNorm = iteration.ResidualNorm,
-            Stop = stop.Value,
-            Iterations = iteration.Iterations,
+            Solution = scope.MoveToOuter(xs ?? iteration.X),
+            Multiplier = scope.MoveToOuter(ys ?? iteration.Y),
+            Columns = ends,
+            NormEstimate = largest,
+            SmallestEstimate = double.IsFinite(smallest) ? smallest : 0,
         };
+    }
+
+    private static CraigmrStop? Stop(CraigmrIteration at, int column, double tolerance, long limit)
+    {
+        CraigmrRecurrence numbers = at.Numbers(column);
+        if (!at.IsFinite(column))
+            return CraigmrStop.NonFinite;
+        if (at.Iterations == 0) {
+            return numbers.RightHandSideNorm == 0 ? CraigmrStop.ZeroRightHandSide
+                : numbers.IsOrthogonal ? CraigmrStop.Inconsistent
+                : limit == 0 ? CraigmrStop.IterationLimit
+                : null;
+        }
+        return numbers.ResidualNorm <= tolerance * numbers.RightHandSideNorm ? CraigmrStop.Residual
+            : numbers.TransposedResidualNorm <= tolerance * numbers.NormEstimate * numbers.ResidualNorm ? CraigmrStop.Inconsistent
+            : at.Iterations >= limit ? CraigmrStop.IterationLimit
+            : null;
+    }
+
+    private static void Finish(Tensor x, int column, long number, CraigmrStop stop, Tensor? all)
+    {
+        using var scope = NewDisposeScope();
+        Tensor found = all is null ? x : all.select(-1, number);
+        if (stop == CraigmrStop.NonFinite)
+            Vectors.Fill(found, double.NaN);
+        else if (all is not null)
+            found.copy_(x.select(-1, column));
     }
 }

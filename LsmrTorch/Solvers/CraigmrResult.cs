@@ -35,14 +35,24 @@ public sealed record CraigmrResult
     /// <summary>y of (A Aᵀ + λ²I) y = b, of the operator's OutputShape.</summary>
     public required Tensor Multiplier { get; init; }
 
-    /// <summary>‖b − A x − λ²y‖ as the recurrence has it.</summary>
-    public required double ResidualNorm { get; init; }
+    /// <summary>How each right-hand side ended; one entry where b is a single one.</summary>
+    public required IReadOnlyList<CraigmrColumn> Columns { get; init; }
 
-    /// <summary>Why the iteration ended.</summary>
-    public required CraigmrStop Stop { get; init; }
+    /// <summary>‖b − A x − λ²y‖ as the recurrence has it; of several right-hand sides that of the whole.</summary>
+    public double ResidualNorm =>
+        Columns.Count == 1 ? Columns[0].ResidualNorm : Math.Sqrt(Columns.Sum(column => column.ResidualNorm * column.ResidualNorm));
+
+    /// <summary>Why the iteration ended; of several right-hand sides the gravest.</summary>
+    public CraigmrStop Stop => Columns.Max(column => column.Stop);
 
     /// <summary>Iterations done, each one product with A and one with Aᵀ.</summary>
-    public required int Iterations { get; init; }
+    public int Iterations => Columns.Max(column => column.Iterations);
+
+    /// <summary>A lower bound of ‖A‖₂, usually close: the largest singular value of the bidiagonal matrix; 0 if nothing was iterated.</summary>
+    public required double NormEstimate { get; init; }
+
+    /// <summary>An upper bound of A's smallest singular value on what b spans, close once converged; 0 if nothing was iterated.</summary>
+    public required double SmallestEstimate { get; init; }
 
     /// <summary>Whether both vectors are right to the tolerance.</summary>
     public bool Converged => Stop is CraigmrStop.Residual or CraigmrStop.ZeroRightHandSide;
@@ -51,3 +61,6 @@ public sealed record CraigmrResult
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"CRAIGMR stopped on {Stop} after {Iterations} iterations: |r| = {Text.Number(ResidualNorm)}");
 }
+
+/// <summary>How one right-hand side ended.</summary>
+public readonly record struct CraigmrColumn(CraigmrStop Stop, int Iterations, double ResidualNorm);

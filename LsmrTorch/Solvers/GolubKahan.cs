@@ -6,66 +6,135 @@ namespace LsmrTorch;
 /// <summary>
 /// The Golub–Kahan bidiagonalisation of A from a starting vector: orthonormal u₁, u₂, … and v₁, v₂, … with
 /// β₁u₁ = start, α₁v₁ = Aᵀu₁ and, a step at a time, β₊u₊ = A v − α u, α₊v₊ = Aᵀu₊ − β₊v.
-/// (Golub and Kahan 1965; Paige and Saunders 1982, "Bidiag 1".)
+/// (Golub and Kahan 1965; Paige and Saunders 1982, "Bidiag 1".) Several starting vectors, the columns of one tensor, go
+/// side by side, each with its own α and β, and share each product.
 /// </summary>
-/// <remarks>Two vectors, u (m) and v (n), in place, and one product at a time while it is added.</remarks>
+/// <remarks>
+/// Two vectors a column, u (m) and v (n), in place, and one product at a time while it is added. With a window of w, the
+/// last w of v besides, against which each new v is made orthogonal again (Fong and Saunders 2011, section 7.4: doing it for v
+/// alone suffices); round-off otherwise loses their orthogonality, and the iterations grow with it.
+/// </remarks>
 internal sealed class GolubKahan
 {
     private readonly LinearOperator A;
+    private readonly bool isBlock;
+    private readonly int window;
+    private Tensor? recent;         // (columns, window, n): the last v of each column, zero where there are none yet
+    private long steps;
 
     /// <param name="A">Prepared for this solve.</param>
-    /// <param name="start">Taken over and overwritten; becomes u₁.</param>
-    public GolubKahan(LinearOperator A, Tensor start)
+    /// <param name="start">Of A's OutputShape, or with one more dimension for columns. Taken over and overwritten; becomes u₁.</param>
+    /// <param name="window">How many of the last v each new one is made orthogonal against.</param>
+    public GolubKahan(LinearOperator A, Tensor start, int window = 0)
     {
         this.A = A;
+        isBlock = start.dim() > A.OutputShape.Count;
+        int columns = isBlock ? (int)start.shape[^1] : 1;
+        this.window = (int)Math.Min(window, A.Columns);
         U = start;
-        Beta = Normalise(U);
-        V = zeros([.. A.InputShape], A.dtype, A.device);
-        if (Beta > 0 && IsFinite) {
-            using var scope = NewDisposeScope();
-            V.copy_(A.VecMat(U));
-            Alpha = Normalise(V);
+        Beta = Normalise(U, columns);
+        Alpha = new double[columns];
+        Entries = [.. Beta.Select(_ => new BidiagonalEntries())];
+        V = zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device);
+        if (Continues()) {
+            using (NewDisposeScope())
+                V.copy_(isBlock ? A.VecMats(U) : A.VecMat(U));
+            Alpha = Normalise(V, columns);
+        }
+        if (this.window > 0) {
+            recent = zeros(columns, this.window, A.Columns, A.dtype, A.device);
+            Remember();
         }
     }
 
-    /// <summary>u, of A's OutputShape, norm 1 (or 0 where β is 0).</summary>
-    public Tensor U { get; }
+    /// <summary>u, of A's OutputShape (and columns), norm 1 (or 0 where β is 0).</summary>
+    public Tensor U { get; private set; }
 
-    /// <summary>v, of A's InputShape, norm 1 (or 0 where α is 0).</summary>
-    public Tensor V { get; }
+    /// <summary>v, of A's InputShape (and columns), norm 1 (or 0 where α is 0).</summary>
+    public Tensor V { get; private set; }
 
-    /// <summary>The diagonal's entry for (u, v).</summary>
-    public double Alpha { get; private set; }
+    /// <summary>The diagonal's entry for (u, v), of each column.</summary>
+    public double[] Alpha { get; private set; }
 
-    /// <summary>The subdiagonal's entry for u.</summary>
-    public double Beta { get; private set; }
+    /// <summary>The subdiagonal's entry for u, of each column.</summary>
+    public double[] Beta { get; private set; }
 
-    /// <summary>False once a product held NaN or infinity; the vectors are then of no use.</summary>
-    public bool IsFinite => double.IsFinite(Alpha) && double.IsFinite(Beta);
+    /// <summary>What each column's bidiagonal matrix has been so far.</summary>
+    public BidiagonalEntries[] Entries { get; private set; }
+
+    /// <summary>False once a product of the column held NaN or infinity; its vectors are then of no use.</summary>
+    public bool IsFinite(int column) => double.IsFinite(Alpha[column]) && double.IsFinite(Beta[column]);
 
     /// <summary>The next β, u, α, v.</summary>
     public void Step()
     {
+        double[] alphaOld = Alpha;
         using (NewDisposeScope())
-            Vectors.ScaleAdd(U, -Alpha, A.MatVec(V));   // u = A v - alpha u
-        Beta = Normalise(U);
-        if (!double.IsFinite(Beta))
-            return;
-        if (Beta == 0) {                                // the space is exhausted: alpha = 0 as well
-            Alpha = 0;
+            Vectors.ScaleAdd(U, Negated(Alpha), isBlock ? A.MatVecs(V) : A.MatVec(V));      // u = A v - alpha u
+        Beta = Normalise(U, Beta.Length);
+        for (int j = 0; j < Entries.Length; j++)
+            Entries[j].Add(alphaOld[j], Beta[j]);
+        if (!Continues()) {                             // the space is exhausted, and alpha = 0 as well; or all is NaN
+            Alpha = new double[Beta.Length];
             Vectors.Fill(V, 0);
             return;
         }
-        using (NewDisposeScope())
-            Vectors.ScaleAdd(V, -Beta, A.VecMat(U));    // v = A'u - beta v
-        Alpha = Normalise(V);
+        using (NewDisposeScope()) {
+            Vectors.ScaleAdd(V, Negated(Beta), isBlock ? A.VecMats(U) : A.VecMat(U));       // v = A'u - beta v
+            if (recent is not null)
+                Reorthogonalise(recent);
+        }
+        Alpha = Normalise(V, Beta.Length);
+        if (recent is not null)
+            Remember();
     }
 
-    private static double Normalise(Tensor x)
+    /// <summary>Drops all columns but these.</summary>
+    public void Keep(long[] columns)
     {
-        double norm = Vectors.Norm(x);
-        if (norm > 0 && double.IsFinite(norm))
-            Vectors.Divide(x, norm);
-        return norm;
+        Tensor u = U, v = V;
+        U = Vectors.Columns(u, columns);
+        V = Vectors.Columns(v, columns);
+        u.Dispose();
+        v.Dispose();
+        if (recent is { } all) {
+            using Tensor indices = tensor(columns, int64);
+            using Tensor there = indices.to(all.device);
+            recent = all.index_select(0, there);
+            all.Dispose();
+        }
+        (Alpha, Beta) = (Columns(Alpha, columns), Columns(Beta, columns));
+        Entries = Columns(Entries, columns);
     }
+
+    /// <summary>The entries of an array for these columns.</summary>
+    public static T[] Columns<T>(T[] all, long[] columns) => [.. columns.Select(j => all[j])];
+
+    // Whether a column has somewhere to go.
+    private bool Continues() => Beta.Any(beta => beta > 0 && double.IsFinite(beta));
+
+    // v = v - Q Q'v for the recent ones, the columns of Q.
+    private void Reorthogonalise(Tensor recent)
+    {
+        Tensor v = V.reshape(-1, Alpha.Length).t().unsqueeze(-1);                           // (columns, n, 1)
+        Tensor components = recent.bmm(v);
+        Tensor back = recent.transpose(1, 2).bmm(components).squeeze(-1).t();
+        Vectors.AddScaled(V, -1, back.reshape(V.shape));
+    }
+
+    private void Remember()
+    {
+        using var scope = NewDisposeScope();
+        Tensor place = recent!.select(1, steps++ % window);
+        place.copy_(V.reshape(-1, Alpha.Length).t());
+    }
+
+    private static double[] Normalise(Tensor x, int columns)
+    {
+        double[] norms = Vectors.Norms(x, columns);
+        Vectors.Divide(x, [.. norms.Select(norm => double.IsFinite(norm) ? norm : 0)]);
+        return norms;
+    }
+
+    private static double[] Negated(double[] a) => [.. a.Select(x => -x)];
 }

@@ -5,140 +5,81 @@ using static TorchSharp.torch;
 namespace LsmrTorch;
 
 /// <summary>
-/// LSMR (Fong and Saunders 2011, "LSMR: an iterative algorithm for sparse least-squares problems", SIAM J. Sci. Comput.
-/// 33(5), section 2.8 and, for the estimates, section 3): two QR factorisations of what Golub–Kahan makes, a column at
-/// a time. Names are the paper's, spelled out.
+/// LSMR's vectors, for one right-hand side or for several side by side (the columns of a tensor), each with the numbers of
+/// its own <see cref="LsmrRecurrence"/>.
 /// </summary>
 /// <remarks>
-/// Vectors beside x: u, v, h, h̄ and one product at a time, at most 4n + 2m. Where this departs from SciPy's lsmr: the condition
-/// estimate starts from the first pivot and not from a dummy 1, so that scaling A scales nothing else; with x0 and b = 0
-/// the answer is still the solution; a step that meets NaN leaves the solution NaN.
+/// Vectors beside x: u, v, h, h̄ and one product at a time, at most 4n + 2m a column. Where this departs from SciPy's lsmr: with
+/// x0 and b = 0 the answer is still the solution; a step that meets NaN leaves the solution NaN.
 /// </remarks>
 internal sealed class LsmrIteration
 {
     private readonly GolubKahan bidiagonal;
-    private readonly double damp;
     private readonly Stopwatch clock = Stopwatch.StartNew();
 
     // The vectors: x, and the directions h (of the first factorisation) and h̄ (of the second).
-    private readonly Tensor x, h, hBar;
+    private Tensor x, h, hBar;
+    private LsmrRecurrence[] numbers;
 
-    // First rotation (folds λ in), second (to upper bidiagonal R), third (R to lower bidiagonal).
-    private double alphaBar, rho = 1, rhoBar = 1, cBar = 1, sBar, zeta, zetaBar;
-
-    // For the estimate of ‖r‖.
-    private double betaDoubleDot, betaDot, rhoDotOld = 1, tauTildeOld, thetaTilde, d;
-
-    // For the estimates of ‖A‖ and cond(A): squares of the bidiagonal, extremes of the pivots.
-    private double normSquared, maxPivot, minPivot = double.PositiveInfinity;
-
-    public LsmrIteration(LinearOperator A, Tensor b, Tensor? x0, double damp)
+    public LsmrIteration(LinearOperator A, Tensor b, Tensor? x0, double damp, int window)
     {
-        this.damp = damp;
-        RightHandSideNorm = Vectors.Norm(b);
+        bool isBlock = b.dim() > A.OutputShape.Count;
+        int columns = isBlock ? (int)b.shape[^1] : 1;
+        RightHandSideNorm = Vectors.Norms(b, columns);
         Tensor u = Vectors.Copy(b);
-        x = x0 is null ? zeros([.. A.InputShape], A.dtype, A.device) : Vectors.Copy(x0);
+        x = x0 is null ? zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device) : Vectors.Copy(x0);
         if (x0 is not null) {
             using var scope = NewDisposeScope();
-            Vectors.AddScaled(u, -1, A.MatVec(x));
+            Vectors.AddScaled(u, -1, isBlock ? A.MatVecs(x) : A.MatVec(x));
         }
-        bidiagonal = new GolubKahan(A, u);
-        (double alpha, double beta) = (bidiagonal.Alpha, bidiagonal.Beta);
+        bidiagonal = new GolubKahan(A, u, window);
         h = bidiagonal.V.clone();
         hBar = zeros_like(h);
-        alphaBar = alpha;
-        zetaBar = alpha * beta;
-        betaDoubleDot = beta;
-        normSquared = alpha * alpha;
-        ResidualNorm = beta;
-        NormalResidualNorm = alpha * beta;
-        NormEstimate = alpha;
-        SolutionNorm = x0 is null ? 0 : Vectors.Norm(x);
+        numbers = [.. bidiagonal.Alpha.Zip(bidiagonal.Beta, (alpha, beta) => new LsmrRecurrence(alpha, beta, damp))];
+        SolutionNorm = x0 is null ? new double[columns] : Vectors.Norms(x, columns);
     }
 
-    /// <summary>The iterate; owned by the scope in which the iteration was made.</summary>
+    /// <summary>The iterates of the columns that are still iterated; owned by the scope in which the iteration was made.</summary>
     public Tensor X => x;
 
+    public int Columns => numbers.Length;
     public int Iterations { get; private set; }
-    public double RightHandSideNorm { get; }
-    public double ResidualNorm { get; private set; }
-    public double NormalResidualNorm { get; private set; }
-    public double NormEstimate { get; private set; }
-    public double ConditionEstimate { get; private set; } = 1;
-    public double SolutionNorm { get; private set; }
-    public bool IsFinite => bidiagonal.IsFinite && double.IsFinite(RightHandSideNorm) && double.IsFinite(SolutionNorm);
+    public double[] RightHandSideNorm { get; private set; }
+    public double[] SolutionNorm { get; private set; }
     public TimeSpan Elapsed => clock.Elapsed;
+    public LsmrRecurrence Numbers(int column) => numbers[column];
+    public BidiagonalEntries Entries(int column) => bidiagonal.Entries[column];
 
-    public LsmrProgress Progress =>
-        new(Iterations, ResidualNorm, NormalResidualNorm, NormEstimate, ConditionEstimate, SolutionNorm, Elapsed);
+    public bool IsFinite(int column) =>
+        bidiagonal.IsFinite(column) && double.IsFinite(RightHandSideNorm[column]) && double.IsFinite(SolutionNorm[column]);
 
     public void Step()
     {
         Iterations++;
         bidiagonal.Step();
-        if (!bidiagonal.IsFinite)
-            return;
-        (double alpha, double beta) = (bidiagonal.Alpha, bidiagonal.Beta);
-
-        (double cHat, double sHat, double alphaHat) = Rotation(alphaBar, damp);     // (alphaBar, damp) -> alphaHat
-
-        double rhoOld = rho;                                                        // (alphaHat, beta) -> rho
-        (double c, double s, rho) = Rotation(alphaHat, beta);
-        double thetaNew = s * alpha;
-        alphaBar = c * alpha;
-
-        double rhoBarOld = rhoBar, zetaOld = zeta;                                  // (cBar rho, theta) -> rhoBar
-        double thetaBar = sBar * rho, rhoTemp = cBar * rho;
-        (cBar, sBar, rhoBar) = Rotation(rhoTemp, thetaNew);
-        zeta = cBar * zetaBar;
-        zetaBar = -sBar * zetaBar;
-
-        Vectors.ScaleAdd(hBar, -(thetaBar * rho) / (rhoOld * rhoBarOld), h);        // hBar = h - (thetaBar rho / (rhoOld rhoBarOld)) hBar
-        Vectors.AddScaled(x, zeta / (rho * rhoBar), hBar);                          // x = x + (zeta / (rho rhoBar)) hBar
-        Vectors.ScaleAdd(h, -thetaNew / rho, bidiagonal.V);                         // h = v - (theta / rho) h
-
-        EstimateResidual(cHat, sHat, c, s, thetaBar, zetaOld);
-        EstimateNorms(alpha, beta, rhoTemp, rhoBarOld);
-        NormalResidualNorm = Math.Abs(zetaBar);
-        SolutionNorm = Vectors.Norm(x);
-    }
-
-    // ||r|| from one more factorisation, of the transposed R (section 3.2 and appendix of the paper).
-    private void EstimateResidual(double cHat, double sHat, double c, double s, double thetaBar, double zetaOld)
-    {
-        double betaAcute = cHat * betaDoubleDot, betaCheck = -sHat * betaDoubleDot;
-        double betaHat = c * betaAcute;
-        betaDoubleDot = -s * betaAcute;
-
-        double thetaTildeOld = thetaTilde;
-        (double cTilde, double sTilde, double rhoTildeOld) = Rotation(rhoDotOld, thetaBar);
-        thetaTilde = sTilde * rhoBar;
-        rhoDotOld = cTilde * rhoBar;
-        betaDot = -sTilde * betaDot + cTilde * betaHat;
-
-        tauTildeOld = (zetaOld - thetaTildeOld * tauTildeOld) / rhoTildeOld;
-        double tauDot = (zeta - thetaTilde * tauTildeOld) / rhoDotOld;
-        d += betaCheck * betaCheck;
-        double gap = betaDot - tauDot;
-        ResidualNorm = Math.Sqrt(d + gap * gap + betaDoubleDot * betaDoubleDot);
-    }
-
-    private void EstimateNorms(double alpha, double beta, double rhoTemp, double rhoBarOld)
-    {
-        normSquared += beta * beta;
-        NormEstimate = Math.Sqrt(normSquared);
-        normSquared += alpha * alpha;
-        if (Iterations > 1) {                           // the first rhoBarOld is no pivot
-            maxPivot = Math.Max(maxPivot, rhoBarOld);
-            minPivot = Math.Min(minPivot, rhoBarOld);
+        for (int j = 0; j < numbers.Length; j++) {
+            if (bidiagonal.IsFinite(j))
+                numbers[j].Step(bidiagonal.Alpha[j], bidiagonal.Beta[j], Iterations == 1);
         }
-        ConditionEstimate = Math.Max(maxPivot, rhoTemp) / Math.Min(minPivot, rhoTemp);
+        Vectors.ScaleAdd(hBar, Each(n => n.HBarFactor), h);
+        Vectors.AddScaled(x, Each(n => n.XFactor), hBar);
+        Vectors.ScaleAdd(h, Each(n => n.HFactor), bidiagonal.V);
+        SolutionNorm = Vectors.Norms(x, Columns);
     }
 
-    /// <summary>c, s, r with c = a/r, s = b/r, r = hypot(a, b); the identity where both are zero.</summary>
-    private static (double C, double S, double R) Rotation(double a, double b)
+    /// <summary>Goes on with these columns alone.</summary>
+    public void Keep(long[] columns)
     {
-        double r = double.Hypot(a, b);
-        return r == 0 ? (1, 0, 0) : (a / r, b / r, r);
+        (Tensor oldX, Tensor oldH, Tensor oldHBar) = (x, h, hBar);
+        (x, h, hBar) = (Vectors.Columns(x, columns), Vectors.Columns(h, columns), Vectors.Columns(hBar, columns));
+        oldX.Dispose();
+        oldH.Dispose();
+        oldHBar.Dispose();
+        bidiagonal.Keep(columns);
+        numbers = GolubKahan.Columns(numbers, columns);
+        RightHandSideNorm = GolubKahan.Columns(RightHandSideNorm, columns);
+        SolutionNorm = GolubKahan.Columns(SolutionNorm, columns);
     }
+
+    private double[] Each(Func<LsmrRecurrence, double> factor) => [.. numbers.Select(factor)];
 }

@@ -33,6 +33,29 @@ public sealed record LsmrOptions
     /// <summary>Cancels the solve between iterations with an <see cref="OperationCanceledException"/>.</summary>
     public CancellationToken CancellationToken { get; init; }
 
+    /// <summary>
+    /// An invertible P, of A's InputShape on both sides, for x = P y: LSMR iterates on A P, whose condition may be much better
+    /// (the class <c>Preconditioner</c> makes them). The solution and its gradients are those without it, and no gradient
+    /// reaches P. The tolerances then are those of the problem in y. Not for an undamped A with more columns than rows, nor with
+    /// dependent columns, where it would change which of many solutions is found.
+    /// </summary>
+    public LinearOperator? Preconditioner { get; init; }
+
+    /// <summary>
+    /// The number w of past v that each new one is made orthogonal against; default 0. It costs w vectors of memory and 4wn
+    /// operations an iteration, and saves iterations where round-off costs them (the ill-conditioned). At most n.
+    /// </summary>
+    public int Reorthogonalise { get; init; }
+
+    /// <summary>Solutions and gradients of earlier solves to begin from; held by the caller from step to step.</summary>
+    public WarmStart? WarmStart { get; init; }
+
+    /// <summary>
+    /// Whether the norms are recomputed from x at the end (two products), and a solve that claims more than they show ends
+    /// with <see cref="LsmrStop.NotConfirmed"/>. Default true.
+    /// </summary>
+    public bool Audit { get; init; } = true;
+
     /// <summary>How the backward pass solves, and what an unconverged solve means for it.</summary>
     public GradientOptions Gradient { get; init; } = new();
 
@@ -44,6 +67,8 @@ public sealed record LsmrOptions
             throw new ArgumentException($"ConditionLimit must be over 1, but is {ConditionLimit}.", nameof(ConditionLimit));
         if (MaxIterations < 0)
             throw new ArgumentException($"MaxIterations must not be negative, but is {MaxIterations}.", nameof(MaxIterations));
+        if (Reorthogonalise < 0)
+            throw new ArgumentException($"Reorthogonalise must not be negative, but is {Reorthogonalise}.", nameof(Reorthogonalise));
         ArgumentNullException.ThrowIfNull(Gradient);
         Gradient.Validate();
     }
@@ -58,6 +83,19 @@ public sealed record GradientOptions
     /// </summary>
     public double? Tolerance { get; init; }
 
+    /// <summary>
+    /// With damping: the certified error of the gradients, relative to each (see <see cref="GradientReport"/>), to be reached.
+    /// The forward and the backward solve go on until it is, and a backward pass that cannot have it in this precision counts as
+    /// unconverged. Default: none, and the error is only reported.
+    /// </summary>
+    public double? ErrorTarget { get; init; }
+
+    /// <summary>
+    /// Whether A has independent columns (only asked of an undamped A with at least as many rows as columns, whose gradient is
+    /// taken through a closure). Default null: measured in the forward pass by a short solve, which a promise saves.
+    /// </summary>
+    public bool? FullColumnRank { get; init; }
+
     /// <summary>For each backward solve. Default 20 min(m, n), at least 200.</summary>
     public int? MaxIterations { get; init; }
 
@@ -67,6 +105,8 @@ public sealed record GradientOptions
     internal void Validate()
     {
         Require.NonNegative(Tolerance ?? 0, nameof(Tolerance));
+        if (ErrorTarget is double target && !(target > 0))
+            throw new ArgumentException($"ErrorTarget must be over 0, but is {target}.", nameof(ErrorTarget));
         if (MaxIterations < 0)
             throw new ArgumentException($"MaxIterations must not be negative, but is {MaxIterations}.", nameof(MaxIterations));
     }

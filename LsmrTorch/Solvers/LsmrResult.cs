@@ -4,38 +4,64 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch;
 
-/// <summary>A solution with how it was reached. The tensor belongs to the caller (or to the caller's dispose scope).</summary>
+/// <summary>
+/// A solution with how it was reached. The tensor belongs to the caller (or to the caller's dispose scope). For several
+/// right-hand sides <see cref="Columns"/> has each; the other properties then speak of all: the gravest stop, the most
+/// iterations, the norms of the whole.
+/// </summary>
 public sealed record LsmrResult
 {
-    /// <summary>x, of the operator's InputShape. Carries gradients unless solved under <c>no_grad()</c>.</summary>
+    /// <summary>x, of the operator's InputShape, with b's last dimension if b has columns. Carries gradients unless solved under <c>no_grad()</c>.</summary>
     public required Tensor Solution { get; init; }
 
+    /// <summary>How each right-hand side ended; one entry where b is a single one.</summary>
+    public required IReadOnlyList<LsmrColumn> Columns { get; init; }
+
     /// <summary>Why the iteration ended.</summary>
-    public required LsmrStop Stop { get; init; }
+    public LsmrStop Stop => Columns.Max(column => column.Stop);
 
     /// <summary>Iterations done, each one product with A and one with Aᵀ.</summary>
-    public required int Iterations { get; init; }
+    public int Iterations => Columns.Max(column => column.Iterations);
 
     /// <summary>‖[b − A x; λ(x − x0)]‖ as the recurrence has it; without damping ‖b − A x‖.</summary>
-    public required double ResidualNorm { get; init; }
+    public double ResidualNorm => Together(column => column.ResidualNorm);
 
-    /// <summary>‖Aᵀ(b − A x) − λ²(x − x0)‖ as the recurrence has it: zero at a solution.</summary>
-    public required double NormalResidualNorm { get; init; }
-
-    /// <summary>A growing estimate of the Frobenius norm of [A; λI].</summary>
-    public required double NormEstimate { get; init; }
-
-    /// <summary>A lower bound of the condition of [A; λI], often well below it.</summary>
-    public required double ConditionEstimate { get; init; }
+    /// <summary>
+    /// ‖Aᵀ(b − A x) − λ²(x − x0)‖ as the recurrence has it: zero at a solution. With a preconditioner P, that of Pᵀ times this.
+    /// </summary>
+    public double NormalResidualNorm => Together(column => column.NormalResidualNorm);
 
     /// <summary>‖x‖.</summary>
-    public required double SolutionNorm { get; init; }
+    public double SolutionNorm => Together(column => column.SolutionNorm);
+
+    /// <summary>
+    /// A lower bound of ‖A‖₂ (of A P with a preconditioner), within some per cent after a few dozen iterations: the largest
+    /// singular value of the bidiagonal matrix. 0 before the first iteration.
+    /// </summary>
+    public required double NormEstimate { get; init; }
+
+    /// <summary>
+    /// A lower bound of the condition of [A; λI] (of A P with a preconditioner), where A's rank is deficient of that on its row
+    /// space: from the extreme singular values of the bidiagonal matrix, which reach A's as the solve converges. 1 before the first iteration.
+    /// </summary>
+    public required double ConditionEstimate { get; init; }
+
+    /// <summary>
+    /// The norms recomputed from x by two more products, after a solve that says it converged;
+    /// null where <see cref="LsmrOptions.Audit"/> is false or the solve does not say so.
+    /// </summary>
+    public LsmrAudit? Audit { get; init; }
 
     /// <summary>How long the solve took.</summary>
     public required TimeSpan Elapsed { get; init; }
 
     /// <summary>Whether x is a solution to the tolerances.</summary>
-    public bool Converged => Stop is LsmrStop.StartIsSolution or LsmrStop.Residual or LsmrStop.LeastSquares;
+    public bool Converged => Columns.All(column => column.Converged);
+
+    /// <summary>What the last backward pass through the solution promises; null before there was one.</summary>
+    public GradientReport? GradientReport => Reports?.Last;
+
+    internal GradientReports? Reports { get; init; }
 
     /// <summary>This result, if it converged.</summary>
     /// <exception cref="LsmrException">It did not; the message says why.</exception>
@@ -43,8 +69,30 @@ public sealed record LsmrResult
 
     /// <summary>Such as <c>LSMR stopped on Residual after 187 iterations: |r| = 3.8e-03, |A'r| = 5.3e-04, cond(A) >= 5.5e+00</c>.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"LSMR stopped on {Stop} after {Iterations} iterations: |r| = {Text.Number(ResidualNorm)}, |A'r| = {Text.Number(NormalResidualNorm)}, cond(A) >= {Text.Number(ConditionEstimate)}");
+        $"LSMR stopped on {Stop} after {Iterations} iterations: |r| = {Text.Number(ResidualNorm)}, |A'r| = {Text.Number(NormalResidualNorm)}, cond(A) >= {Text.Number(ConditionEstimate)}{Denied}");
+
+    private string Denied => Audit is { } audit && Stop == LsmrStop.NotConfirmed
+        ? $", but recomputed |r| = {Text.Number(audit.ResidualNorm)}, |A'r| = {Text.Number(audit.NormalResidualNorm)}"
+        : "";
+
+    private double Together(Func<LsmrColumn, double> norm) =>
+        Columns.Count == 1 ? norm(Columns[0]) : Math.Sqrt(Columns.Sum(column => norm(column) * norm(column)));
 }
+
+/// <summary>How one right-hand side ended; the norms are those of <see cref="LsmrResult"/>.</summary>
+public readonly record struct LsmrColumn(
+    LsmrStop Stop, int Iterations, double ResidualNorm, double NormalResidualNorm, double SolutionNorm)
+{
+    /// <summary>Whether x is a solution to the tolerances.</summary>
+    public bool Converged => Stop is LsmrStop.StartIsSolution or LsmrStop.Residual or LsmrStop.LeastSquares;
+}
+
+/// <summary>
+/// True norms, recomputed from x by two products: of all right-hand sides together, so that one number stands for each.
+/// </summary>
+/// <param name="ResidualNorm">‖[b − A x; λ(x − x0)]‖.</param>
+/// <param name="NormalResidualNorm">‖Aᵀ(b − A x) − λ²(x − x0)‖.</param>
+public readonly record struct LsmrAudit(double ResidualNorm, double NormalResidualNorm);
 
 /// <summary>A solve that was to be relied on did not converge.</summary>
 public sealed class LsmrException(string message) : InvalidOperationException(message);

@@ -25,6 +25,13 @@ public enum LsmrStop
     Requested,
 
     /// <summary>
+    /// The recurrence met a tolerance, but the norms recomputed from x do not: the products are inexact, or the transpose is none
+    /// (<see cref="LinearOperator.Verify"/> tells), or round-off of an ill-conditioned A stood in the way. Loosen the
+    /// tolerances, use damping, a preconditioner or float64.
+    /// </summary>
+    NotConfirmed,
+
+    /// <summary>
     /// b, A v or Aᵀu held NaN or infinity, or overflowed in this dtype. The solution is filled with NaN, so that nothing
     /// built on it passes for a number. Look at b and at the operator's products; rescale, or use float64.
     /// </summary>

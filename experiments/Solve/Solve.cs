@@ -80,7 +80,7 @@ internal static class Solve
         ["iteration"] = progress.Iteration,
         ["residual_norm"] = Finite(progress.ResidualNorm),
         ["normal_residual_norm"] = Finite(progress.NormalResidualNorm),
-        ["norm_estimate"] = Finite(progress.NormEstimate),
+        ["norm_estimate"] = Finite(progress.FrobeniusEstimate),
         ["condition_estimate"] = Finite(progress.ConditionEstimate),
         ["solution_norm"] = Finite(progress.SolutionNorm),
         ["seconds"] = progress.Elapsed.TotalSeconds,
@@ -95,7 +95,7 @@ internal static class Solve
         ["|r|", $"{result.ResidualNorm:G9}"],
         ["|A'r - damp² x|", $"{result.NormalResidualNorm:G4}"],
         ["|x|", $"{result.SolutionNorm:G9}"],
-        ["|A| estimate", $"{result.NormEstimate:G4}"],
+        ["|A| at least", $"{result.NormEstimate:G4}"],
         ["cond(A) at least", $"{result.ConditionEstimate:G4}"],
         ["seconds", $"{result.Elapsed.TotalSeconds:G4}"],
     ]);

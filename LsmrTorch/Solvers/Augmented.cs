@@ -1,0 +1,27 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>The damped problem as an undamped one, and products that take a vector or columns of them.</summary>
+internal static class Augmented
+{
+    /// <summary>[A; λI] and [b; λ x0], the outputs flattened; b and x0 may have columns.</summary>
+    public static (LinearOperator Operator, Tensor RightHandSide) Problem(LinearOperator A, Tensor b, Tensor? x0, double damp)
+    {
+        long[] columns = b.shape[A.OutputShape.Count..];
+        Tensor below = x0 is null ? zeros([A.Columns, .. columns], A.dtype, A.device) : x0.reshape([A.Columns, .. columns]).clone();
+        Vectors.Scale(below, damp);
+        return (Operator(A, damp), cat([b.reshape([A.Rows, .. columns]), below]));
+    }
+
+    /// <summary>[A; λI], or A itself where λ = 0.</summary>
+    public static LinearOperator Operator(LinearOperator A, double damp) =>
+        damp > 0 ? LinearOperator.Stack(A, damp * LinearOperator.Identity([.. A.InputShape], A.dtype, A.device)) : A;
+
+    /// <summary>A v, or A times each column.</summary>
+    public static Tensor Product(LinearOperator A, Tensor v) => v.dim() > A.InputShape.Count ? A.MatVecs(v) : A.MatVec(v);
+
+    /// <summary>Aᵀu, or Aᵀ times each column.</summary>
+    public static Tensor TransposedProduct(LinearOperator A, Tensor u) => u.dim() > A.OutputShape.Count ? A.VecMats(u) : A.VecMat(u);
+}
