@@ -96,13 +96,13 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
         GradientErrors.Backward? errors = null;
         if (options.Audit) {
             var bounds = new GradientErrors(products, damp, norm, smallest);
-            errors = bounds.OfOneRun(g, p!, w!);
+            errors = bounds.OfOneRun(g, p!, w!, tolerance);
             Report(bounds, errors, g, p!, w, null, null, forward, damp > 0 ? GradientErrorKind.Certified : GradientErrorKind.Estimated);
             for (int i = 0; i < MostRefinements && Misses(Reports.Last!); i++) {        // on the true residual
                 double before = Reports.Last!.WorstRelative;
                 run = Run(current, errors.Residual, Relative(0.1 * settings.ErrorTarget!.Value * Vectors.Norm(errors.Residual) / before, errors.Residual));
                 Add(current, run, ref p, ref w);
-                errors = bounds.OfOneRun(g, p!, w!);
+                errors = bounds.OfOneRun(g, p!, w!, tolerance);
                 Report(bounds, errors, g, p!, w, null, null, forward, GradientErrorKind.Certified);
                 if (!(Reports.Last!.WorstRelative < 0.9 * before))
                     break;
@@ -246,11 +246,13 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
     // The recursive residual sinks below the true one, which round-off of eps ‖A‖² ‖w‖ keeps up; beyond that a claim is false.
     private void Confirm(GradientErrors.Backward errors, double claimed, double wNorm, double gNorm)
     {
-        double found = double.Hypot(0, errors.Norms.Length == 1 ? errors.Norms[0] : Math.Sqrt(errors.Norms.Sum(x => x * x)));
+        double found = Root(errors.Norms);
         double roundoff = 100 * Vectors.Epsilon(A.dtype) * ((norm * norm + damp * damp) * wNorm + gNorm);
         bool confirmed = options.Preconditioner is not null || found <= 4 * claimed + roundoff;
         if (settings.WhenUnconverged == Unconverged.Accept)
             return;
+        if (!errors.TransposeHolds)
+            throw new LsmrException("The operator's transpose is none: ⟨A w, A w⟩ is not ⟨w, Aᵀ(A w)⟩, or the products are inexact beyond GradientOptions.Tolerance (LinearOperator.Verify tells).");
         if (!confirmed)
             throw new LsmrException($"A solve for the gradients claims a residual of {Text.Number(claimed)}, but recomputed it is {Text.Number(found)}: the products are inexact, or the transpose is none (LinearOperator.Verify tells).");
         if (Misses(Reports.Last!))

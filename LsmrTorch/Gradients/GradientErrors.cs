@@ -36,21 +36,26 @@ internal sealed class GradientErrors
     {
         public double[] OfS { get; init; } = [];
         public double[] OfY { get; init; } = [];
+
+        /// <summary>Whether ⟨A w, A w⟩ = ⟨w, Aᵀ(A w)⟩, to the tolerance or round-off: if not, the transpose is none.</summary>
+        public bool TransposeHolds { get; init; } = true;
     }
 
-    /// <summary>Of p and w from one run: (AᵀA + λ²I) w = g, p = A w.</summary>
-    public Backward OfOneRun(Tensor g, Tensor p, Tensor w)
+    /// <summary>Of p and w from one run to a relative tolerance: (AᵀA + λ²I) w = g, p = A w.</summary>
+    public Backward OfOneRun(Tensor g, Tensor p, Tensor w, double tolerance)
     {
         int k = Count(g);
         Tensor Aw = Augmented.Product(A, w);
-        Tensor residual = g.sub(Augmented.TransposedProduct(A, Aw));
+        Tensor AtAw = Augmented.TransposedProduct(A, Aw), residual = g.sub(AtAw);
         Vectors.AddScaled(residual, -damp * damp, w);
         double[] wNorms = Vectors.Norms(w, k), AwNorms = Vectors.Norms(Aw, k), drifts = Vectors.Norms(p.sub(Aw), k), gNorms = Vectors.Norms(g, k);
-        double[] norms = Vectors.Norms(residual, k);
+        double[] norms = Vectors.Norms(residual, k), mismatches = Augmented.Mismatch(w, Aw, Aw, AtAw, AwNorms);
+        double allowed = Math.Max(4 * tolerance, 100 * Vectors.Epsilon(A.dtype)) * norm;
         double[] rho = Each(k, j => norms[j] + unit * (gNorms[j] + norm * AwNorms[j] + norm * norm * wNorms[j] + damp * damp * wNorms[j]));
         return new Backward(residual, norms, Each(k, j => Over(rho[j], square)), Each(k, j => Over(rho[j], twice) + drifts[j] + unit * norm * wNorms[j])) {
             OfS = rho,
             OfY = new double[k],
+            TransposeHolds = mismatches.Zip(wNorms).All(pair => pair.First <= allowed * pair.Second),
         };
     }
 

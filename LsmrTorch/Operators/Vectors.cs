@@ -167,6 +167,15 @@ internal static class Vectors
         return Read(sum);
     }
 
+    /// <summary>The inner product of each column of x with that of y, or, for one column, of the whole.</summary>
+    public static double[] Dots(Tensor x, Tensor y, int columns)
+    {
+        if (columns == 1)
+            return [Dot(x, y)];
+        using var scope = NewDisposeScope();
+        return ReadAll(x.mul(y).reshape(-1, columns).sum(0));
+    }
+
     /// <summary>One vector with the entries of all tensors, in their order, row-major. Carries gradients.</summary>
     public static Tensor Flatten(IEnumerable<Tensor> tensors)
     {

@@ -24,4 +24,14 @@ internal static class Augmented
 
     /// <summary>Aᵀu, or Aᵀ times each column.</summary>
     public static Tensor TransposedProduct(LinearOperator A, Tensor u) => u.dim() > A.OutputShape.Count ? A.VecMats(u) : A.VecMat(u);
+
+    /// <summary>|⟨A x, r⟩ − ⟨x, Aᵀr⟩| / ‖r‖ for each column: round-off, if the transpose is one.</summary>
+    public static double[] Mismatch(Tensor x, Tensor Ax, Tensor r, Tensor Atr, double[] rNorms)
+    {
+        int columns = rNorms.Length;
+        Tensor unit = r.clone(), image = Atr.clone();
+        Vectors.Divide(unit, rNorms);
+        Vectors.Divide(image, rNorms);
+        return [.. Vectors.Dots(Ax, unit, columns).Zip(Vectors.Dots(x, image, columns), (left, right) => Math.Abs(left - right))];
+    }
 }

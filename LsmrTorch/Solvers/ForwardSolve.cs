@@ -74,7 +74,8 @@ internal static class ForwardSolve
         return run with { Solution = x, Columns = [.. run.Columns.Select((column, j) => column with { SolutionNorm = norms[j] })] };
     }
 
-    // What a column that claims to be solved must show, round-off of the residual's own computation allowed for.
+    // What a column that claims to be solved must show, round-off of the residual's own computation allowed for. A wrong transpose
+    // would agree with itself, so the products are held against each other too.
     private static LsmrResult Audited(LsmrResult result, LinearOperator A, Tensor b, Tensor? x0, double damp, LsmrOptions options)
     {
         if (!result.Columns.Any(column => column.Stop is LsmrStop.Residual or LsmrStop.LeastSquares))
@@ -83,10 +84,11 @@ internal static class ForwardSolve
         int count = result.Columns.Count;
         Tensor x = result.Solution, d = x0 is null ? x : x.sub(x0);
         LinearOperator products = A.Prepare();
-        Tensor r = b.sub(Augmented.Product(products, x));
+        Tensor Ax = Augmented.Product(products, x), r = b.sub(Ax);
         Tensor normal = Augmented.TransposedProduct(products, r);
+        double[] rNorms = Vectors.Norms(r, count), mismatches = Augmented.Mismatch(x, Ax, r, normal, rNorms);
         Vectors.AddScaled(normal, -damp * damp, d);
-        double[] bNorms = Vectors.Norms(b, count), rNorms = Vectors.Norms(r, count), dNorms = Vectors.Norms(d, count), normals = Vectors.Norms(normal, count);
+        double[] bNorms = Vectors.Norms(b, count), dNorms = Vectors.Norms(d, count), normals = Vectors.Norms(normal, count);
         double[] residuals = [.. rNorms.Zip(dNorms, (rNorm, dNorm) => double.Hypot(rNorm, damp * dNorm))];
 
         double size = double.Hypot(result.NormEstimate, damp);
@@ -114,6 +116,7 @@ internal static class ForwardSolve
                 LsmrStop.LeastSquares => stopNorms[j] <= Slack * rules.Atol * grown * residuals[j] + roundoff * size * magnitudes[j],
                 _ => true,
             };
+            holds &= mismatches[j] <= Slack * Math.Max(rules.Atol, roundoff) * (magnitudes[j] + size * column.SolutionNorm);
             return holds ? column.Stop : LsmrStop.NotConfirmed;
         }
 

@@ -25,8 +25,8 @@ public enum LsmrStop
     Requested,
 
     /// <summary>
-    /// The recurrence met a tolerance, but the norms recomputed from x do not: the products are inexact, or the transpose is none
-    /// (<see cref="LinearOperator.Verify"/> tells), or round-off of an ill-conditioned A stood in the way. Loosen the
+    /// The recurrence met a tolerance, but the norms recomputed from x do not, or ⟨A x, r⟩ is not ⟨x, Aᵀr⟩: the products are inexact, or
+    /// the transpose is none (<see cref="LinearOperator.Verify"/> tells), or round-off of an ill-conditioned A stood in the way. Loosen the
     /// tolerances, use damping, a preconditioner or float64.
     /// </summary>
     NotConfirmed,
