@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using LsmrTorch.Datasets;
+using LsmrTorch.Experiments.Conditioning;
 using LsmrTorch.Experiments.GradientCheck;
 using LsmrTorch.Experiments.Periodic;
 using LsmrTorch.Experiments.Running;
@@ -20,6 +21,7 @@ internal static class Program
         new SparsityExperiment(),
         new PeriodicExperiment(),
         new GradientCheckExperiment(),
+        new ConditioningExperiment(),
     ];
 
     private static int Main(string[] args)
