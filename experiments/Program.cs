@@ -3,6 +3,8 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using LsmrTorch.Datasets;
+using LsmrTorch.Experiments.Conditioning;
+using LsmrTorch.Experiments.GradientCheck;
 using LsmrTorch.Experiments.Periodic;
 using LsmrTorch.Experiments.Running;
 using LsmrTorch.Experiments.Solve;
@@ -18,6 +20,8 @@ internal static class Program
         new SolveExperiment(),
         new SparsityExperiment(),
         new PeriodicExperiment(),
+        new GradientCheckExperiment(),
+        new ConditioningExperiment(),
     ];
 
     private static int Main(string[] args)

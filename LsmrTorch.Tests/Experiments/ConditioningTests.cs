@@ -1,0 +1,125 @@
+using System.Text.Json.Nodes;
+using LsmrTorch.Experiments.Conditioning;
+using LsmrTorch.Experiments.Running;
+using NUnit.Framework;
+using TorchSharp;
+
+namespace LsmrTorch.Tests.Experiments;
+
+/// <summary>The whole experiment at a size of seconds.</summary>
+public class ConditioningTests
+{
+    private static readonly ConditioningSizes s_tiny = new() {
+        Columns = 16,
+        Seeds = 2,
+        Conds = [1, 1e3, 1e12],
+        Tolerances = [1e-3, 1e-5, 1e-7, 1e-9, 1e-11],
+        Noises = [1e-4, 1e-6, 1e-8, 1e-10],
+        Damps = [0, 1e-2],
+    };
+
+    private TemporaryFolder _folder = null!;
+    private int _threads;
+    private int _code;
+    private string _output = "";
+
+    [OneTimeSetUp]
+    public void Run()
+    {
+        _threads = torch.get_num_threads();
+        _folder = new TemporaryFolder();
+        (_code, _output) = Run("whole");
+    }
+
+    [OneTimeTearDown]
+    public void Delete()
+    {
+        torch.set_num_threads(_threads);
+        _folder.Dispose();
+    }
+
+    [Test]
+    public void Is_a_command_of_the_runner()
+    {
+        (int code, string output, _) = CommandLineTests.Run("conditioning --help");
+        Assert.That(code, Is.Zero);
+        Assert.That(output, Does.Contain("noise in the products").And.Contain("--preset"));
+    }
+
+    [Test]
+    public void The_error_falls_in_proportion_with_tolerance_and_noise()
+    {
+        JsonObject figures = Figures("whole");
+        Assert.That(_code, Is.Zero);
+        foreach (string name in new[] { "tolerance_exponent", "tolerance_exponent_damp_1e-2", "backward_tolerance_exponent" }) {
+            Assert.That(figures[name]!.GetValue<double>(), Is.InRange(0.7, 1.4), name);
+        }
+        Assert.That(figures["noise_exponent"]!.GetValue<double>(), Is.InRange(0.8, 1.2));
+        Assert.That(figures["noise_exponent_damp_1e-2"]!.GetValue<double>(), Is.InRange(0.8, 1.2));
+    }
+
+    [Test]
+    public void Damping_keeps_the_error_of_an_ill_conditioned_operator_small()
+    {
+        JsonObject figures = Figures("whole");
+        Assert.That(figures["error_cond_1e+0"]!.GetValue<double>(), Is.InRange(0, 1e-14));
+        Assert.That(figures["error_cond_1e+3"]!.GetValue<double>(), Is.InRange(0, 1e-11));
+        Assert.That(figures["error_cond_1e+12_damp_1e-2"]!.GetValue<double>(), Is.InRange(0, 1e-12));
+        Assert.That(figures["error_cond_1e+12_float32_damp_1e-2"]!.GetValue<double>(), Is.InRange(0, 1e-3));
+        Assert.That(figures["error_cond_1e+12"]?.GetValue<double>() ?? double.PositiveInfinity, Is.AtLeast(1e-6));
+    }
+
+    [Test]
+    public void Every_point_is_a_line_of_metrics()
+    {
+        JsonNode[] lines = [.. File.ReadAllLines(_folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
+        Assert.That(lines, Has.Length.EqualTo((3 + (3 * 5) + 4) * 2 * 2 * 2)); // values x types x dampings x seeds
+        foreach (string name in new[] { "sweep", "dtype", "damp", "value", "stop", "iterations", "backward_products", "converged" }) {
+            Assert.That(lines.All(line => line[name] is not null), name);
+        }
+        Assert.That(lines.All(line => (line["error_b"] is null) == (line["failure"] is not null)));
+    }
+
+    [Test]
+    public void The_plots_are_there()
+    {
+        foreach (string plot in new[] { "condition", "tolerance", "noise" }) {
+            Assert.That(File.ReadAllBytes(_folder[$"whole/plots/{plot}.png"])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
+        }
+        Assert.That(_output, Does.Contain("ForwardTolerance").And.Contain("float32, λ = 0.01"));
+    }
+
+    [Test]
+    public void The_same_seed_gives_the_same_numbers()
+    {
+        Run("again");
+        Assert.That(File.ReadAllText(_folder["again/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(_folder["whole/metrics.jsonl"])));
+    }
+
+    [Test]
+    public void The_exponent_is_fitted_between_the_floor_and_an_error_of_a_third()
+    {
+        (double, double)[] points = [(1e-1, 2), (1e-2, 1e-1), (1e-3, 1e-3), (1e-4, 1e-5), (1e-5, 1e-7), (1e-6, 1e-7), (1e-7, double.PositiveInfinity)];
+        Assert.That(ConditioningReport.Exponent(points), Is.EqualTo(2).Within(1e-12));
+        Assert.That(ConditioningReport.Exponent(points[..2]), Is.NaN);
+    }
+
+    [Test]
+    public void A_preset_that_is_not_there_is_one_sentence()
+    {
+        (int code, _, string error) = CommandLineTests.Run("conditioning --preset paper");
+        Assert.That(error, Does.StartWith("conditioning has no preset 'paper'"));
+        Assert.That(error.TrimEnd().Split('\n'), Has.Length.EqualTo(1));
+        Assert.That(code, Is.EqualTo(1));
+    }
+
+    private (int Code, string Output) Run(string name)
+    {
+        var output = new StringWriter();
+        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
+        return (new ConditioningExperiment().Execute(s_tiny, new RunSettings { Out = _folder[name], Seed = 3 }, console), output.ToString());
+    }
+
+    private JsonObject Figures(string run) =>
+        (JsonObject)JsonNode.Parse(File.ReadAllText(_folder[run + "/summary.json"]))!["figures"]!;
+}

@@ -1,0 +1,104 @@
+using LsmrTorch.Experiments.Running;
+using TorchSharp;
+
+namespace LsmrTorch.Experiments.Conditioning;
+
+/// <summary>The figures, the table and the notes of a finished run.</summary>
+internal static class ConditioningReport
+{
+    /// <summary>Puts a summary together and draws its plots.</summary>
+    public static Summary Of(ConditioningSizes sizes, IReadOnlyList<PointResult> results, RunFolder folder)
+    {
+        Median[] medians = [.. results.GroupBy(at => (at.Point.Sweep, at.Point.Lane, at.Point.Value)).Select(group => new Median(
+            group.Key.Sweep, group.Key.Lane, group.Key.Value, MedianOf(group.Select(at => at.Error)), group.All(at => at.Converged)))];
+        Lane[] lanes = [.. medians.Select(at => at.Lane).Distinct()];
+        Dictionary<string, double> figures = Figures(medians, lanes);
+        return new Summary {
+            Title = "conditioning: when do the gradients break?",
+            Question = "How far are the gradients to b and A from the truth as A gets worse conditioned, as the tolerances of the solve "
+                + "and of its gradient are loosened, and as the products themselves are inexact? A tolerance or a noise does what a "
+                + "user expects if the error falls in proportion with it: an exponent of 1.",
+            Table = Table(medians, lanes),
+            Figures = figures,
+            Notes = Notes(sizes, results, figures),
+            Plots = ConditioningPlots.Draw(sizes, medians, lanes, folder),
+        };
+    }
+
+    /// <summary>
+    /// The slope of log error against log value by least squares, over the points where the error is at least ten times the
+    /// smallest of its lane (its floor) and at most 0.3 (above it is no small error, and grows no more); NaN under three.
+    /// </summary>
+    internal static double Exponent(IEnumerable<(double Value, double Error)> points)
+    {
+        (double Value, double Error)[] all = [.. points];
+        double floor = all.Min(at => at.Error);
+        (double X, double Y)[] fitted = [.. all.Where(at => at.Error >= 10 * floor && at.Error <= 0.3)
+            .Select(at => (Math.Log10(at.Value), Math.Log10(at.Error)))];
+        if (fitted.Length < 3) {
+            return double.NaN;
+        }
+        (double meanX, double meanY) = (fitted.Average(at => at.X), fitted.Average(at => at.Y));
+        return fitted.Sum(at => (at.X - meanX) * (at.Y - meanY)) / fitted.Sum(at => (at.X - meanX) * (at.X - meanX));
+    }
+
+    private static Dictionary<string, double> Figures(Median[] medians, Lane[] lanes)
+    {
+        var figures = new Dictionary<string, double>();
+        foreach (Lane lane in lanes) {
+            string suffix = Suffix(lane);
+            figures["tolerance_exponent" + suffix] = Slope(Sweep.Tolerance, lane);
+            figures["forward_tolerance_exponent" + suffix] = Slope(Sweep.ForwardTolerance, lane);
+            figures["backward_tolerance_exponent" + suffix] = Slope(Sweep.BackwardTolerance, lane);
+            figures["noise_exponent" + suffix] = Slope(Sweep.Noise, lane);
+            foreach (Median at in medians.Where(at => at.Sweep == Sweep.Cond && at.Lane == lane)) {
+                figures[$"error_cond_{at.Value:0e+0}{suffix}"] = at.Error;
+            }
+        }
+        foreach (string name in figures.Keys.Where(name => double.IsNaN(figures[name]) && name.Contains("exponent_")).ToArray()) {
+            figures.Remove(name); // too few points between the floor and 0.3; the plain lane's stay, as null
+        }
+        figures["failed_points"] = medians.Count(at => !double.IsFinite(at.Error));
+        figures["unconverged_points"] = medians.Count(at => !at.Converged);
+        return figures;
+
+        double Slope(Sweep sweep, Lane lane) =>
+            Exponent(medians.Where(at => at.Sweep == sweep && at.Lane == lane).Select(at => (at.Value, at.Error)));
+    }
+
+    /// <summary>The plain float64 solve without damping has the short names.</summary>
+    private static string Suffix(Lane lane) =>
+        (lane.Dtype == torch.ScalarType.Float64 ? "" : "_float32") + (lane.Damp == 0 ? "" : $"_damp_{lane.Damp:0e+0}")
+        + (lane.Variant == Variant.All[0].Name ? "" : "_" + lane.Variant);
+
+    private static SummaryTable Table(Median[] medians, Lane[] lanes) => new(
+        ["sweep", "value", .. lanes.Select(lane => lane.ToString())],
+        [.. medians.GroupBy(at => (at.Sweep, at.Value)).Select(group => (string[])[
+            $"{group.Key.Sweep}", $"{group.Key.Value:0e+0}",
+            .. lanes.Select(lane => group.Single(at => at.Lane == lane)).Select(Show),
+        ])]);
+
+    private static string Show(Median at) =>
+        double.IsFinite(at.Error) ? $"{at.Error:0.0e+00}{(at.Converged ? "" : " *")}" : "failed";
+
+    private static string[] Notes(
+        ConditioningSizes sizes, IReadOnlyList<PointResult> results, Dictionary<string, double> figures) => [
+        "The larger relative error of ∂b and ∂A, median over " + $"{sizes.Seeds} problems of {4 * sizes.Columns} x {sizes.Columns}, ‖A‖ = 1, "
+            + $"singular values evenly spread on a logarithmic scale, misfit {sizes.Misfit:0e+0}; * marks points of which a solve "
+            + $"did not converge within {sizes.MaxIterations} iterations, or its gradient within as many.",
+        $"cond(A) = {sizes.SweepCond:0e+0} where tolerance or noise varies; tolerances are at their floor (3 eps) where they do not.",
+        $"Without damping, in float64, the error goes with the power {figures["tolerance_exponent"]:F2} of the tolerance (of the forward "
+            + $"one alone {figures["forward_tolerance_exponent"]:F2}, of the backward one alone {figures["backward_tolerance_exponent"]:F2}) and with "
+            + $"the power {figures["noise_exponent"]:F2} of the noise.",
+        $"{results.Count(at => !at.Converged && at.Failure is null)} of {results.Count} solves were accepted unconverged.",
+        .. results.Where(at => at.Failure is not null).GroupBy(at => at.Failure).Select(group =>
+            $"{group.Count()} gradients failed, such as {group.First().Point.Sweep} {group.First().Point.Value:0e+0}, {group.First().Point.Lane}: {group.Key}"),
+    ];
+
+    private static double MedianOf(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2]
+            : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
+    }
+}
