@@ -31,7 +31,7 @@ internal static class SolutionGraph
         var backward = new BackwardSolve(A, damp, options) { ForwardConverged = solved, NeedsOperator = operatorNeedsGrad, NeedsDamp = dampNeedsGrad };
         Tensor? Atr = null, Aty = null, r = null;
         if (operatorNeedsGrad || dampNeedsGrad)
-            r = b.detach().sub(Ax?.detach() ?? Augmented.Product(A, x));
+            r = Residual(A, b.detach(), x, Ax?.detach() ?? Augmented.Product(A, x), damp, plain, options);
         if (operatorNeedsGrad) {
             bool isWide = A.Rows < A.Columns;
             if (damp > 0 || !isWide || plain.Stop != LsmrStop.Residual) {       // otherwise r = 0 to the tolerance, and the first term vanishes
@@ -47,6 +47,22 @@ internal static class SolutionGraph
         var forward = new BackwardSolve.Forward(r is null ? null : x, r is null ? null : d, r);
         Tensor joined = Recorded(() => SolutionFunction.Join(x, backward, forward, b, options.Start, options.Damp.Tensor, Ax, Atr, Aty));
         return plain with { Solution = joined, Reports = backward.Reports };
+    }
+
+    // r = b − A x; where damping makes it so small that the difference has lost half its digits, r = λ²y with (A Aᵀ + λ²I) y = b − A x0,
+    // by a run of its own: r is paired with a w of the size of g/λ².
+    private static Tensor Residual(LinearOperator A, Tensor b, Tensor x, Tensor Ax, double damp, LsmrResult plain, LsmrOptions options)
+    {
+        Tensor r = b.sub(Ax);
+        double eps = Vectors.Epsilon(A.dtype), size = Vectors.Norm(Ax) + Vectors.Norm(b);
+        if (damp == 0 || !plain.Converged || Vectors.Norm(r) > 4 * Math.Sqrt(eps) * size)
+            return r;
+        Tensor c = options.Start is null ? b : b.sub(Augmented.Product(A, options.Start.detach()));
+        CraigmrResult dual = Craigmr.Solve(A, c, new CraigmrOptions { Damp = damp, Tolerance = options.Gradient.Tolerance, MaxIterations = options.MaxIterations, Reorthogonalise = options.Reorthogonalise });
+        if (!dual.Converged)
+            return r;
+        Vectors.Scale(dual.Multiplier, damp * damp);
+        return dual.Multiplier;
     }
 
     private static bool HasFullColumnRank(LinearOperator A, LsmrOptions options)

@@ -129,7 +129,7 @@ internal static class Vectors
             return [Norm(x)];
         using var scope = NewDisposeScope();
         Tensor flat = x.reshape(-1, columns);
-        double[] norms = ReadAll(flat.norm(0));
+        double[] norms = ReadAll(flat.norm(0, false, 2f));
         for (int j = 0; j < columns; j++) {
             if (!SquaresFit(norms[j], x.dtype) && flat.numel() > 0)
                 norms[j] = ScaledNorm(flat.select(1, j));
@@ -173,7 +173,7 @@ internal static class Vectors
         if (columns == 1)
             return [Dot(x, y)];
         using var scope = NewDisposeScope();
-        return ReadAll(x.mul(y).reshape(-1, columns).sum(0));
+        return ReadAll(x.mul(y).reshape(-1, columns).sum(0L, false));
     }
 
     /// <summary>One vector with the entries of all tensors, in their order, row-major. Carries gradients.</summary>

@@ -109,12 +109,14 @@ internal static class ForwardSolve
 
         LsmrStop Confirmed(LsmrColumn column, int j)
         {
+            if (column.Stop is not (LsmrStop.Residual or LsmrStop.LeastSquares))
+                return column.Stop;
             const double Slack = 4;                 // the recurrence's norms are estimates, and its ‖A‖ another one
             double grown = size * Math.Sqrt(column.Iterations);     // the rules used SciPy's, the root of a sum over iterations
             bool holds = column.Stop switch {
                 LsmrStop.Residual => residuals[j] <= Slack * rules.ResidualBound(bNorms[j], grown, column.SolutionNorm) + roundoff * magnitudes[j],
                 LsmrStop.LeastSquares => stopNorms[j] <= Slack * rules.Atol * grown * residuals[j] + roundoff * size * magnitudes[j],
-                _ => true,
+                _ => false,
             };
             holds &= mismatches[j] <= Slack * Math.Max(rules.Atol, roundoff) * (magnitudes[j] + size * column.SolutionNorm);
             return holds ? column.Stop : LsmrStop.NotConfirmed;
