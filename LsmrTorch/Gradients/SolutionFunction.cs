@@ -70,7 +70,7 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
     private static List<Tensor?> Gradients(autograd.AutogradContext ctx, BackwardSolve solve, Tensor g)
     {
         if (is_grad_enabled())
-            throw new NotSupportedException("Second derivatives (create_graph: true) through a least-squares solution are not available.");
+            throw new NotSupportedException("Second derivatives (create_graph: true) through a least-squares solution need GradientOptions.Order = 2 or more.");
         List<Tensor> saved = ctx.get_saved_variables(); // throws where a tensor was changed in place since
         LinearOperator A = solve.Operator.With(new Queue<Tensor>(saved.Skip(1)));
         bool Needs(int input) => (bool)ctx.get_data(input.ToString(System.Globalization.CultureInfo.InvariantCulture));
