@@ -12,7 +12,18 @@ public static class Gradient
     /// </summary>
     /// <exception cref="ArgumentException">The output is not 0-dim or requires no gradient.</exception>
     /// <exception cref="System.Runtime.InteropServices.ExternalException">A backward pass failed; <see cref="Diagnostics.Warning"/> had the reason.</exception>
-    public static Tensor[] Of(Tensor output, params Tensor[] inputs)
+    public static Tensor[] Of(Tensor output, params Tensor[] inputs) => Compute(output, inputs, createGraph: false);
+
+    /// <summary>
+    /// As <see cref="Of"/>, with gradients that can be differentiated again; through a least-squares solution that needs
+    /// <see cref="GradientOptions.Order"/> of 2 or more. Unlike <c>backward(create_graph: true)</c> it leaves no cycle of a tensor, its
+    /// gradient and the graph, which nothing frees.
+    /// </summary>
+    /// <exception cref="ArgumentException">The output is not 0-dim or requires no gradient.</exception>
+    /// <exception cref="System.Runtime.InteropServices.ExternalException">A backward pass failed; <see cref="Diagnostics.Warning"/> had the reason.</exception>
+    public static Tensor[] Differentiable(Tensor output, params Tensor[] inputs) => Compute(output, inputs, createGraph: true);
+
+    private static Tensor[] Compute(Tensor output, Tensor[] inputs, bool createGraph)
     {
         ArgumentNullException.ThrowIfNull(output);
         if (output.numel() != 1)
@@ -21,7 +32,7 @@ public static class Gradient
             throw new ArgumentException("The output does not require a gradient.", nameof(output));
         using var scope = NewDisposeScope();
         Tensor one = ones_like(output.detach());
-        Tensor?[] found = Backprop.Gradients([output], [one], inputs, true, false);
+        Tensor?[] found = Backprop.Gradients([output], [one], inputs, true, createGraph);
         return [.. found.Zip(inputs, (gradient, input) => scope.MoveToOuter(gradient ?? zeros_like(input.detach())))];
     }
 }

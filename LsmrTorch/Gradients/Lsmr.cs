@@ -8,7 +8,7 @@ namespace LsmrTorch;
 /// gradients flow through the solution by a second Krylov solve (Roy, Hauberg and Krämer 2025), so that their memory does
 /// not grow with the iterations.
 /// </summary>
-public static class Lsmr
+public static partial class Lsmr
 {
     /// <summary>
     /// Solves for x of A's InputShape; b has A's OutputShape. Without damping and with several minimisers, x is the one
@@ -41,7 +41,9 @@ public static class Lsmr
 
         using var scope = NewDisposeScope();
         LsmrResult plain = ForwardSolve.Solve(A, b.detach(), options.Start?.detach(), damp, options);
-        LsmrResult result = is_grad_enabled() ? SolutionGraph.Attach(plain, A, b, damp, options) : plain;
+        LsmrResult result = !is_grad_enabled() ? plain
+            : options.Gradient.Order > 1 ? plain with { Solution = HigherOrder.Attach(plain, A, b, damp, options) }
+            : SolutionGraph.Attach(plain, A, b, damp, options);
         return result with { Solution = scope.MoveToOuter(result.Solution) };
     }
 

@@ -75,7 +75,7 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
     private static Tensor?[] Gradients(autograd.AutogradContext ctx, State state, Tensor g)
     {
         if (is_grad_enabled())
-            throw new NotSupportedException("Second derivatives (create_graph: true) through a least-squares solution are not available.");
+            throw new NotSupportedException("Second derivatives (create_graph: true) through a least-squares solution need GradientOptions.Order = 2 or more.");
         BackwardSolve solve = state.Solve;
         List<Tensor> saved = ctx.get_saved_variables(); // throws where a tensor was changed in place since
         var forward = new BackwardSolve.Forward(saved[0], saved[1], saved[2]);

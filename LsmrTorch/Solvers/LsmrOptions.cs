@@ -102,11 +102,20 @@ public sealed record GradientOptions
     /// <summary>What happens when the forward solve to be trained through, or a backward solve, does not converge. Default: it throws.</summary>
     public Unconverged WhenUnconverged { get; init; } = Unconverged.Throw;
 
+    /// <summary>
+    /// How often the solution can be differentiated, at least once. Default 1. From 2 on <c>create_graph: true</c> is allowed, an undamped
+    /// operator must have full rank, and the solve records two products for each order. A first gradient costs one backward
+    /// solve at any order; at order 2 a product with second derivatives costs one that records and two more.
+    /// </summary>
+    public int Order { get; init; } = 1;
+
     internal void Validate()
     {
         Require.NonNegative(Tolerance ?? 0, nameof(Tolerance));
         if (ErrorTarget is double target && !(target > 0))
             throw new ArgumentException($"ErrorTarget must be over 0, but is {target}.", nameof(ErrorTarget));
+        if (Order < 1)
+            throw new ArgumentException($"Order must be at least 1, but is {Order}.", nameof(Order));
         if (MaxIterations < 0)
             throw new ArgumentException($"MaxIterations must not be negative, but is {MaxIterations}.", nameof(MaxIterations));
     }

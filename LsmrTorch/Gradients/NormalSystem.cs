@@ -1,0 +1,56 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>
+/// H = BᵀB + λ²I: its inverse at the operator and the λ that were solved with, a constant, and its product for the
+/// operator and the λ that gradients flow to.
+/// </summary>
+internal sealed class NormalSystem(LinearOperator B, double damp, GradientOptions options, bool forwardConverged)
+{
+    /// <summary>B; a node saves the tensors that it holds and puts them in their place again.</summary>
+    public LinearOperator Operator => B;
+
+    public GradientOptions Options => options;
+
+    /// <summary>H⁻¹g by one CRAIGMR run, with an operator that stands for B. It carries no gradients.</summary>
+    /// <exception cref="LsmrException">The run did not converge, or H is singular; what that means, the options say.</exception>
+    public Tensor Inverse(LinearOperator current, Tensor g)
+    {
+        try {
+            if (!forwardConverged)
+                throw new LsmrException("A solve of the forward pass did not converge.");
+            CraigmrResult run = Craigmr.Solve(current.T, g, new CraigmrOptions { Damp = damp, Tolerance = options.Tolerance, MaxIterations = options.MaxIterations });
+            if (run.Stop == CraigmrStop.Inconsistent)
+                throw new LsmrException($"With GradientOptions.Order = {options.Order} an undamped operator must have full rank, and this one has not: use a damping above zero, or Order = 1.");
+            if (!run.Converged && options.WhenUnconverged != Unconverged.Accept)
+                throw new LsmrException($"A solve for the gradients did not converge: {run} (GradientOptions has its tolerance and iteration limit).");
+            return run.Multiplier;
+        } catch (LsmrException failure) when (options.WhenUnconverged == Unconverged.NaN) {
+            Diagnostics.Warn($"Gradients through a least-squares solution are NaN: {failure.Message}");
+            using Tensor shape = g.detach();
+            Tensor x = zeros_like(shape);
+            Vectors.Fill(x, double.NaN);
+            return x;
+        }
+    }
+
+    /// <summary>H v; gradients reach v, λ as a tensor, and the tensors of <paramref name="current"/>.</summary>
+    public Tensor Product(LinearOperator current, Tensor? lambda, Tensor v)
+    {
+        Tensor product = Augmented.TransposedProduct(current, Augmented.Product(current, v));
+        return Damped(lambda, v) is Tensor damped ? Vectors.Sum(product, damped) : product;
+    }
+
+    /// <summary>λ²v; null where λ is the number zero.</summary>
+    public Tensor? Damped(Tensor? lambda, Tensor v)
+    {
+        if (lambda is not null)
+            return v.mul(lambda.mul(lambda));
+        if (damp == 0)
+            return null;
+        using Scalar square = damp * damp;
+        return v.mul(square);
+    }
+}
