@@ -133,7 +133,8 @@ public class SecondOrderTests
             action();
             return products;
         }
-        Tensor first = Loss(Solution(A, inputs)), second = Loss(Solution(A, inputs, order: 2));
+        Tensor Solved(int order) => Lsmr.Solve(A, inputs[1], Options(inputs, order) with { Audit = false }).Solution;
+        Tensor first = Loss(Solved(1)), second = Loss(Solved(2));
         Tensor? along = null;
         int run = Count(() => Gradient.Of(first, inputs));
         Assert.That(Count(() => Gradient.Of(second, inputs)), Is.EqualTo(run), "a pass that records nothing");

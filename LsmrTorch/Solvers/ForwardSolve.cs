@@ -114,7 +114,7 @@ internal static class ForwardSolve
             const double Slack = 4;                 // the recurrence's norms are estimates, and its ‖A‖ another one
             double grown = size * Math.Sqrt(column.Iterations);     // the rules used SciPy's, the root of a sum over iterations
             bool holds = column.Stop switch {
-                LsmrStop.Residual => residuals[j] <= Slack * rules.ResidualBound(bNorms[j], grown, column.SolutionNorm) + roundoff * magnitudes[j],
+                LsmrStop.Residual => residuals[j] <= Slack * (rules.Btol * bNorms[j] + rules.Atol * grown * column.SolutionNorm) + roundoff * magnitudes[j],
                 LsmrStop.LeastSquares => stopNorms[j] <= Slack * rules.Atol * grown * residuals[j] + roundoff * size * magnitudes[j],
                 _ => false,
             };

@@ -17,11 +17,12 @@ internal sealed class LsmrRecurrence
     private double betaDoubleDot, betaDot, rhoDotOld = 1, tauTildeOld, thetaTilde, d;
 
     // For the estimates of ‖A‖ and cond(A): squares of the bidiagonal, extremes of the pivots.
-    private double normSquared, maxPivot, minPivot = double.PositiveInfinity;
+    private double alphaOld, normSquared, maxPivot, minPivot = double.PositiveInfinity;
 
     public LsmrRecurrence(double alpha, double beta, double damp)
     {
         this.damp = damp;
+        alphaOld = alpha;
         alphaBar = alpha;
         zetaBar = alpha * beta;
         betaDoubleDot = beta;
@@ -43,6 +44,10 @@ internal sealed class LsmrRecurrence
     public double ResidualNorm { get; private set; }
     public double NormalResidualNorm { get; private set; }
     public double FrobeniusEstimate { get; private set; }
+
+    /// <summary>The largest column of the bidiagonal matrix and λ: at most ‖[A; λI]‖₂, and soon within a factor of two.</summary>
+    public double NormBound { get; private set; }
+
     public double ConditionEstimate { get; private set; } = 1;
 
     /// <summary>Takes in the next α and β; <paramref name="isFirst"/> says whether they are the first.</summary>
@@ -94,6 +99,8 @@ internal sealed class LsmrRecurrence
     {
         normSquared += beta * beta;
         FrobeniusEstimate = Math.Sqrt(normSquared);
+        NormBound = Math.Max(NormBound, double.Hypot(double.Hypot(alphaOld, beta), damp));
+        alphaOld = alpha;
         normSquared += alpha * alpha;
         if (!isFirst) {                                 // the first rhoBarOld is no pivot
             maxPivot = Math.Max(maxPivot, rhoBarOld);

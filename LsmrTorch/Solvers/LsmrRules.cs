@@ -5,7 +5,8 @@ namespace LsmrTorch;
 /// <summary>
 /// When LSMR stops: the rules of Fong and Saunders (2011, section 6.1), in the order of SciPy's lsmr where several hold at
 /// once, and written without divisions, so that they scale with A, b and x. Tolerances are raised to 3 eps, below which they
-/// only measure round-off; SciPy's three "to machine precision" stops are these.
+/// only measure round-off; SciPy's three "to machine precision" stops are these. There ‖A‖ is a bound from below: the growing one,
+/// which is over ‖A‖ by the root of the iterations, would stop an iteration that can still gain digits.
 /// </summary>
 internal sealed class LsmrRules(LsmrOptions options, LinearOperator A, double damp)
 {
@@ -34,9 +35,10 @@ internal sealed class LsmrRules(LsmrOptions options, LinearOperator A, double da
                 : null;
         }
         if (SufficesForGradient(at, column)) {
-            if (numbers.ResidualNorm <= ResidualBound(at.RightHandSideNorm[column], numbers.FrobeniusEstimate, at.SolutionNorm[column]))
+            double errorOfOperator = Math.Max((options.Atol ?? standard) * numbers.FrobeniusEstimate, floor * numbers.NormBound);
+            if (numbers.ResidualNorm <= Btol * at.RightHandSideNorm[column] + (ErrorOfOperatorIsAllowed ? errorOfOperator * at.SolutionNorm[column] : 0))
                 return LsmrStop.Residual;
-            if (numbers.NormalResidualNorm <= Atol * numbers.FrobeniusEstimate * numbers.ResidualNorm)
+            if (numbers.NormalResidualNorm <= errorOfOperator * numbers.ResidualNorm)
                 return LsmrStop.LeastSquares;
         }
         if (ErrorOfOperatorIsAllowed && numbers.ConditionEstimate >= Math.Min(options.ConditionLimit, 1 / floor))
@@ -45,10 +47,6 @@ internal sealed class LsmrRules(LsmrOptions options, LinearOperator A, double da
             return LsmrStop.Requested;
         return at.Iterations >= limit ? LsmrStop.IterationLimit : null;
     }
-
-    /// <summary>What ‖r‖ may be for <see cref="LsmrStop.Residual"/>.</summary>
-    public double ResidualBound(double rightHandSideNorm, double operatorNorm, double solutionNorm) =>
-        Btol * rightHandSideNorm + (ErrorOfOperatorIsAllowed ? Atol * operatorNorm * solutionNorm : 0);
 
     // Where a gradient is to have a certified error, the forward solve's share of it, ‖x‖-wise ν/λ² and ‖r‖-wise ν/(2λ) with
     // ν = ‖Aᵀr − λ²d‖, must be small too, or as small as round-off allows.
