@@ -165,6 +165,82 @@ public class LayerLifetimeTests
         Assert.That(GC.CollectionCount(0) - before, Is.GreaterThan(100), "collections while solving");
     }
 
+    [Test]
+    public void A_thousand_steps_of_training_beside_a_thread_that_allocates_and_collects_are_those_without_it()
+    {
+        using var outer = NewDisposeScope();
+        double[] Train(bool beside)
+        {
+            using var scope = NewDisposeScope();
+            Tensor theta = tensor([0.1, 0.9, -0.05], float64).requires_grad_(), truth = Problems.Random(1, 16);
+            using Tensor left = truth.roll(1, 0), scaled = truth.clone();
+            Vectors.Scale(scaled, 0.7);
+            Vectors.AddScaled(scaled, 0.3, left);
+            // x -> theta0 roll(x, 1) + theta1 x + theta2 roll(x, -1), each intermediate held
+            Tensor Product(Tensor x)
+            {
+                using var inner = NewDisposeScope();
+                using Scalar one = 1.0;
+                Tensor[] taps = theta.unbind(0), shifted = [x.roll(1, 0), x.alias(), x.roll(-1, 0)];
+                Tensor first = shifted[0].mul(taps[0]), second = shifted[1].mul(taps[1]), third = shifted[2].mul(taps[2]);
+                Tensor sum = first.add(second, one);
+                return inner.MoveToOuter(sum.add(third, one));
+            }
+            LinearOperator A = LinearOperator.FromMatVec(Product, scaled.shape, scaled.dtype);
+            var losses = new List<double>();
+            bool stop = false;
+            var collector = new Thread(() => {
+                while (!Volatile.Read(ref stop)) {
+                    GC.KeepAlive(new byte[10_000]);
+                    GC.Collect(0);
+                    Thread.Sleep(1);
+                }
+            });
+            if (beside)
+                collector.Start();
+            try {
+                for (int step = 0; step < 1000; step++) {
+                    using var inner = NewDisposeScope();
+                    Tensor x = linalg.lsmr(A, scaled, 0.05).Solution;
+                    using Scalar minus = -1.0;
+                    Tensor gap = x.add(truth, minus), squares = gap.mul(gap), loss = squares.sum();
+                    loss.backward();
+                    losses.Add(Vectors.Read(loss));
+                    using IDisposable guard = no_grad();        // plain gradient descent, with held Scalars
+                    using Tensor gradient = theta.grad!.clone();
+                    Vectors.AddScaled(theta, -1e-3, gradient);
+                    Vectors.Fill(theta.grad!, 0);
+                }
+            } finally {
+                Volatile.Write(ref stop, true);
+                if (beside)
+                    collector.Join();
+            }
+            return [.. losses, .. Problems.Values(theta)];
+        }
+        double[] alone = Train(false);
+        Assert.That(alone[999], Is.LessThan(alone[0] / 2), "it learns");
+        long tensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        int collections = GC.CollectionCount(0), nodes = AliveNodes();
+        Assert.That(Train(true), Is.EqualTo(alone));
+        Assert.That(DisposeScopeManager.Statistics.ThreadTotalLiveCount, Is.EqualTo(tensors), "live tensors");
+        Assert.That(AliveNodes(), Is.EqualTo(nodes), "autograd nodes");
+        Assert.That(GC.CollectionCount(0) - collections, Is.GreaterThan(100), "collections while training");
+    }
+
+    [Test]
+    public void The_least_squares_objective_itself_needs_no_gradient_through_the_solution([Values] Shape shape, [Values(0, 0.5)] double damp)
+    {
+        using var scope = NewDisposeScope();
+        (long m, long n) = Problems.Size(shape);
+        Tensor A = Problems.Matrix(m, n, 10, 1).requires_grad_(), b = Problems.Random(2, m).requires_grad_();
+        Tensor Objective(Tensor x) => (A.mv(x) - b).square().sum() + damp * damp * x.square().sum();
+        LsmrResult result = linalg.lsmr(LinearOperator.FromMatrix(A), b, damp, atol: 0, btol: 0);
+        Tensor[] through = Gradient.Of(Objective(result.Solution), A, b), beside = Gradient.Of(Objective(result.Solution.detach()), A, b);
+        for (int i = 0; i < 2; i++)
+            Check.Close(beside[i], through[i], 1e-9, "A'r = damp² x makes the other term vanish", floor: 1);
+    }
+
     /// <summary>How many nodes of custom functions TorchSharp keeps alive.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int AliveNodes()

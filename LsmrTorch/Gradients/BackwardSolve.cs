@@ -90,13 +90,13 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
             return options.Preconditioner is null
                 ? BySeparateRuns(current, products, g, forward, w is null ? First(run, current) : null)
                 : throw new LsmrException("A preconditioner is for independent columns or damping, but the undamped operator's columns are dependent.");
-        Accept(run.Converged, run);
+        if (!options.Audit || run.Stop == CraigmrStop.NonFinite)
+            Accept(run.Converged, run);
         Add(current, run, ref p, ref w);
 
-        GradientErrors.Backward? errors = null;
         if (options.Audit) {
             var bounds = new GradientErrors(products, damp, norm, smallest);
-            errors = bounds.OfOneRun(g, p!, w!, tolerance);
+            GradientErrors.Backward errors = bounds.OfOneRun(g, p!, w!, tolerance);
             Report(bounds, errors, g, p!, w, null, null, forward, damp > 0 ? GradientErrorKind.Certified : GradientErrorKind.Estimated);
             for (int i = 0; i < MostRefinements && Misses(Reports.Last!); i++) {        // on the true residual
                 double before = Reports.Last!.WorstRelative;
@@ -107,12 +107,11 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
                 if (!(Reports.Last!.WorstRelative < 0.9 * before))
                     break;
             }
-            Confirm(errors, tolerance * size, Vectors.Norm(w!), size);
+            Confirm(run, errors, tolerance * size, Vectors.Norm(w!), size);
         } else {
             Reports.Last = Unaudited();
         }
-        if (damp > 0 || run.Converged)
-            options.WarmStart?.KeepAdjoint(w!);
+        options.WarmStart?.KeepAdjoint(w!);
         Tensor s = w!.clone();
         Vectors.Scale(s, damp * damp);                              // s = lambda^2 w; exactly 0 for full column rank
         return new Adjoint(p!, w, s, null);
@@ -225,8 +224,19 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
         norm = Math.Max(norm, run.NormEstimate);
         if (run.Iterations > 0)
             smallest = Math.Min(smallest, run.NormEstimate / run.ConditionEstimate);
-        Accept(run.Converged, run);
+        Accept(run.Converged || (run.Stop == LsmrStop.IterationLimit && IsAtRoundoff(B, c, run)), run);
         return run.Solution;
+    }
+
+    // A run that came to its limit, but whose true ‖Bᵀ(c − B z)‖ is at round-off, is as good as one that converged.
+    private static bool IsAtRoundoff(LinearOperator B, Tensor c, LsmrResult run)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        LinearOperator products = B.Prepare();
+        Tensor rest = c.sub(Augmented.Product(products, run.Solution));
+        double size = run.NormEstimate * (Vectors.Norm(c) + run.NormEstimate * run.SolutionNorm);
+        return Vectors.Norm(Augmented.TransposedProduct(products, rest)) <= 100 * Vectors.Epsilon(c.dtype) * size;
     }
 
     private void Count(int more)
@@ -243,14 +253,16 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
             throw new LsmrException($"A solve for the gradients did not converge: {run} (GradientOptions has its tolerance and iteration limit).");
     }
 
-    // The recursive residual sinks below the true one, which round-off of eps ‖A‖² ‖w‖ keeps up; beyond that a claim is false.
-    private void Confirm(GradientErrors.Backward errors, double claimed, double wNorm, double gNorm)
+    // The recursive residual sinks below the true one, which round-off of eps ‖A‖² ‖w‖ keeps up; beyond that a claim is false. A run that
+    // came to its limit with the true one at round-off is as good as one that converged.
+    private void Confirm(CraigmrResult run, GradientErrors.Backward errors, double claimed, double wNorm, double gNorm)
     {
         double found = Root(errors.Norms);
         double roundoff = 100 * Vectors.Epsilon(A.dtype) * ((norm * norm + damp * damp) * wNorm + gNorm);
-        bool confirmed = options.Preconditioner is not null || found <= 4 * claimed + roundoff;
+        bool confirmed = (options.Preconditioner is not null && run.Converged) || found <= 4 * claimed + roundoff;
         if (settings.WhenUnconverged == Unconverged.Accept)
             return;
+        Accept(run.Converged || confirmed, run);
         if (!errors.TransposeHolds)
             throw new LsmrException("The operator's transpose is none: ⟨A w, A w⟩ is not ⟨w, Aᵀ(A w)⟩, or the products are inexact beyond GradientOptions.Tolerance (LinearOperator.Verify tells).");
         if (!confirmed)

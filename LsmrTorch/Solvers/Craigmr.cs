@@ -63,6 +63,8 @@ public static class Craigmr
             for (int j = 0; j < stops.Length; j++) {
                 if (stops[j] is not CraigmrStop stop)
                     continue;
+                if (Overflows(iteration.X, j, iteration.Columns) || Overflows(iteration.Y, j, iteration.Columns))
+                    stop = CraigmrStop.NonFinite;
                 ends[active[j]] = new CraigmrColumn(stop, iteration.Iterations, iteration.Numbers(j).ResidualNorm);
                 largest = Math.Max(largest, iteration.Entries(j).Largest);
                 smallest = iteration.Iterations > 0 ? Math.Min(smallest, iteration.Entries(j).Smallest) : smallest;
@@ -105,6 +107,13 @@ public static class Craigmr
             : numbers.TransposedResidualNorm <= roundoff * numbers.NormEstimate * numbers.ResidualNorm ? CraigmrStop.Inconsistent
             : at.Iterations >= limit ? CraigmrStop.IterationLimit
             : null;
+    }
+
+    // y is of the size of b / sigma², which may leave float32 though every product stays in it.
+    private static bool Overflows(Tensor x, int column, int columns)
+    {
+        using Tensor found = columns == 1 ? x.alias() : x.select(-1, column);
+        return !double.IsFinite(Vectors.Norm(found));
     }
 
     private static void Finish(Tensor x, int column, long number, CraigmrStop stop, Tensor? all)
