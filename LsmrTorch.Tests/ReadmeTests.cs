@@ -60,6 +60,44 @@ public class ReadmeTests
         #endregion
     }
 
+    private static void Trust()
+    {
+        #region A gradient that says how exact it is
+        var M = linalg.vander(linspace(0, 1, 50, dtype: float64), 10).requires_grad_();
+        var b = linspace(0, 1, 50, dtype: float64).exp();
+        var options = new LsmrOptions { Damp = 1e-3, Gradient = new() { ErrorTarget = 1e-6 } };
+        var result = Lsmr.Solve(LinearOperator.FromMatrix(M), b, options);
+        result.Solution.sum().backward();
+        var report = result.GradientReport;
+        Console.WriteLine($"{report!.Kind}: dL/dM is right to {report.Operator!.Value.Relative:0e+00}, by {report.Runs} runs");
+        #endregion
+    }
+
+    private static void Twice()
+    {
+        #region Second derivatives, and forward mode
+        var scale = tensor(2.0).requires_grad_();
+        var A = LinearOperator.FromMatVec(v => scale * v - 0.5 * v.roll(1, 0), [100], float64);
+        var b = arange(100, float64).cos();
+        var x = Lsmr.Solve(A, b, new LsmrOptions { Gradient = new() { Order = 2 } }).Solution;
+        var first = Gradient.Differentiable(x.square().sum(), scale)[0];     // as backward(create_graph: true), without its cycle
+        var second = Gradient.Of(first, scale)[0];
+        Console.WriteLine($"f' = {first.item<double>():F4}, f'' = {second.item<double>():F4}");
+        var dx = Lsmr.Jvp(A, b, x, [(scale, tensor(1.0))]);                 // how x moves with scale
+        Console.WriteLine($"f' = {(2 * x * dx).sum().item<double>():F4}");
+        #endregion
+    }
+
+    private static void Columns()
+    {
+        #region Several right-hand sides
+        var A = LinearOperator.FromMatrix(linalg.vander(linspace(-1, 1, 30, dtype: float64), 5));
+        var t = linspace(-1, 1, 30, dtype: float64);
+        var result = linalg.lsmr(A, stack([t.exp(), zeros(30, float64), 3 * t], 1));
+        Console.WriteLine(string.Join(", ", result.Columns.Select(c => $"{c.Stop} after {c.Iterations}")));
+        #endregion
+    }
+
     private static void Compose()
     {
         #region Operators compose like the formula
@@ -113,6 +151,9 @@ public class ReadmeTests
         ["A solve"] = Solve,
         ["A layer: the module"] = () => { },
         ["A layer: training"] = Layer,
+        ["A gradient that says how exact it is"] = Trust,
+        ["Second derivatives, and forward mode"] = Twice,
+        ["Several right-hand sides"] = Columns,
         ["Operators compose like the formula"] = Compose,
         ["Training under a constraint"] = Train,
         ["Diagnostics"] = Diagnose,

@@ -94,7 +94,7 @@ public static class Craigmr
     {
         CraigmrRecurrence numbers = at.Numbers(column);
         // A residual along small singular values is small times them, too: only at round-off is it one that A does not reach.
-        double roundoff = 10 * Vectors.Epsilon(at.X.dtype);
+        double roundoff = 3 * Vectors.Epsilon(at.X.dtype);
         if (!at.IsFinite(column))
             return CraigmrStop.NonFinite;
         if (at.Iterations == 0) {
@@ -104,7 +104,7 @@ public static class Craigmr
                 : null;
         }
         return numbers.ResidualNorm <= tolerance * numbers.RightHandSideNorm ? CraigmrStop.Residual
-            : numbers.TransposedResidualNorm <= roundoff * numbers.NormEstimate * numbers.ResidualNorm ? CraigmrStop.Inconsistent
+            : numbers.TransposedResidualNorm <= roundoff * numbers.NormBound * numbers.ResidualNorm ? CraigmrStop.Inconsistent
             : at.Iterations >= limit ? CraigmrStop.IterationLimit
             : null;
     }

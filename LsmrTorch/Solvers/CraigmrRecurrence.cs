@@ -9,14 +9,14 @@ namespace LsmrTorch;
 internal sealed class CraigmrRecurrence
 {
     private readonly double damp;
-    private double damping, rhoBar, zetaBar, normSquared;
+    private double damping, rhoBar, zetaBar, alphaOld;
 
     public CraigmrRecurrence(double alpha, double beta, double damp)
     {
         this.damp = damp;
         damping = damp;
         zetaBar = beta;
-        normSquared = alpha * alpha;
+        alphaOld = alpha;
         FoldDamping(alpha);
         rhoBar = AlphaHat;
         RightHandSideNorm = beta;
@@ -42,8 +42,8 @@ internal sealed class CraigmrRecurrence
     /// <summary>‖Aᵀ(b − A x)‖ where λ = 0; infinity where λ > 0, when every b is in range.</summary>
     public double TransposedResidualNorm { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>A growing estimate of ‖A‖.</summary>
-    public double NormEstimate => Math.Sqrt(normSquared);
+    /// <summary>The largest column of the bidiagonal matrix: at most ‖A‖₂, and soon within a factor of two.</summary>
+    public double NormBound { get; private set; }
 
     /// <summary>Aᵀb = 0 with λ = 0: no iteration can begin.</summary>
     public bool IsOrthogonal { get; }
@@ -51,7 +51,8 @@ internal sealed class CraigmrRecurrence
     /// <summary>Takes in the next β; the factors up to <see cref="Zeta"/> are then those of this column.</summary>
     public void Step(double alpha, double beta)
     {
-        normSquared += alpha * alpha + beta * beta;
+        NormBound = Math.Max(NormBound, double.Hypot(alphaOld, beta));
+        alphaOld = alpha;
         BetaHat = CDamp * beta;                                             // what the rotation leaves below
         double ell = SDamp * beta;                                          // and beside
         damping = double.Hypot(damp, ell);
