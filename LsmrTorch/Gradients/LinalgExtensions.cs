@@ -13,7 +13,7 @@ public static class LinalgExtensions
         /// the same as <see cref="Lsmr.Solve"/>, which has the details.
         /// </summary>
         /// <param name="A">The operator.</param>
-        /// <param name="b">Decides dtype and device together with A.</param>
+        /// <param name="b">Of A's OutputShape, or with one more dimension for several right-hand sides.</param>
         /// <param name="damp">λ, a number or a 0-dim tensor.</param>
         /// <param name="x0">The start; default zero.</param>
         /// <param name="atol">Relative error of A that the answer may explain; default by dtype.</param>

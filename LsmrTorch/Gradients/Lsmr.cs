@@ -11,16 +11,19 @@ namespace LsmrTorch;
 public static partial class Lsmr
 {
     /// <summary>
-    /// Solves for x of A's InputShape; b has A's OutputShape. Without damping and with several minimisers, x is the one
-    /// nearest to x0 (or zero). Mathematics is reported in the result, never thrown, except that a solve that is to be
+    /// Solves for x of A's InputShape; b has A's OutputShape. b may have one more dimension, for several right-hand sides: then x (and
+    /// x0) has it too, and each column is solved, stopped and differentiated as if alone. Without damping and with several minimisers, x is
+    /// the one nearest to x0 (or zero). Mathematics is reported in the result, never thrown, except that a solve that is to be
     /// trained through must converge (<see cref="GradientOptions.WhenUnconverged"/>).
     /// </summary>
     /// <remarks>
     /// Unless under <c>no_grad()</c>, the solution carries gradients to b, to <see cref="LsmrOptions.Damp"/> given as a tensor,
-    /// to <see cref="LsmrOptions.Start"/>, and to every tensor that A uses. Memory while solving, beside x: four vectors like x and two
-    /// like b. Gradients to an undamped A that has at least as many rows as columns and dependent columns are an
-    /// error of the backward pass; those to b and x0 are right, and with damping all are. For an undamped A of deficient rank the
-    /// derivative is that for changes which keep the rank.
+    /// to <see cref="LsmrOptions.Start"/>, and to every tensor that A uses; <see cref="LsmrResult.GradientReport"/> says what they cost and
+    /// how exact they are. For an undamped A of deficient rank the derivative is that for changes which keep the rank. Memory while
+    /// solving, beside x: four vectors like x and two like b.
+    /// <para>If the loss is the objective itself, use <c>Solution.detach()</c> in it: its gradient through x is zero, as
+    /// Aᵀr = λ²(x − x0), and the backward solve is saved.</para>
+    /// <para><c>torch.autograd.grad</c> ends the process on any error in a backward pass; use <see cref="Gradient.Of"/>.</para>
     /// </remarks>
     /// <exception cref="ArgumentException">b or x0 has another shape, dtype or device than A; an option is out of range.</exception>
     /// <exception cref="InvalidOperationException">Called inside <c>inference_mode()</c>.</exception>
