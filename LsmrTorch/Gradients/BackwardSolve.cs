@@ -28,8 +28,6 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
     private const int MostRefinements = 6;
 
     private readonly GradientOptions settings = options.Gradient;
-    private int runs, iterations;
-    private double norm, smallest;
 
     /// <summary>False where an unconverged solve of the forward pass was let through: the gradients are then NaN.</summary>
     public bool ForwardConverged { get; set; } = true;
@@ -69,80 +67,78 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
         Reports.Last = null;
         if (!ForwardConverged)
             throw new LsmrException("A solve of the forward pass did not converge.");
-        (runs, iterations, norm, smallest) = (0, 0, 0, double.PositiveInfinity);
+        var runs = new BackwardRuns(current, damp, options);
+        var audit = new GradientAudit(this, runs, g, forward, settings);
         LinearOperator products = current.Prepare();
-        bool oneRunMayDo = damp > 0 || current.Rows >= current.Columns;
-        return (oneRunMayDo ? ByOneRun(current, products, g, forward) : null)
-            ?? BySeparateRuns(current, products, g, forward, null);
+        return damp > 0 || current.Rows >= current.Columns
+            ? ByOneRun(current, products, runs, audit, g, forward)
+            : BySeparateRuns(current, products, runs, audit, g, forward, null);
     }
 
-    // p and w together, from the last step's w where there is one; null where g turns out to lie outside the row space of an undamped A.
-    private Adjoint? ByOneRun(LinearOperator current, LinearOperator products, Tensor g, Forward forward)
+    // p and w together, from the last step's w where there is one.
+    private Adjoint ByOneRun(LinearOperator current, LinearOperator products, BackwardRuns runs, GradientAudit audit, Tensor g, Forward forward)
     {
-        Tensor? w = options.WarmStart?.Adjoint(g)?.clone(), p = null;
-        Tensor rest = g;
-        if (w is not null)
-            (p, rest) = Begin(products, w, g);
         double tolerance = Math.Max(settings.Tolerance ?? (g.dtype == ScalarType.Float64 ? 1e-12 : 1e-6), 3 * Vectors.Epsilon(g.dtype));
-        double size = Vectors.Norm(g);
-        CraigmrResult run = Run(current, rest, Relative(tolerance * size, rest));
-        if (run.Stop == CraigmrStop.Inconsistent)
-            return options.Preconditioner is null
-                ? BySeparateRuns(current, products, g, forward, w is null ? First(run, current) : null)
-                : throw new LsmrException("A preconditioner is for independent columns or damping, but the undamped operator's columns are dependent.");
+        Tensor? begun = options.WarmStart?.Adjoint(g);
+        (Tensor? p, Tensor? w, Tensor rest) = begun is null ? (null, null, g) : Begin(products, begun, g);
+        (Tensor dp, Tensor dw, CraigmrResult run) = runs.Pair(rest, Relative(tolerance * Vectors.Norm(g), rest));
+        if (run.Stop == CraigmrStop.Inconsistent) {     // g is not in the row space of an undamped A: dp is right, dw means nothing
+            if (options.Preconditioner is not null)
+                throw new LsmrException("A preconditioner is for independent columns or damping, but the undamped operator's columns are dependent.");
+            return BySeparateRuns(current, products, runs, audit, g, forward, begun is null ? dp : null);
+        }
         if (!options.Audit || run.Stop == CraigmrStop.NonFinite)
-            Accept(run.Converged, run);
-        Add(current, run, ref p, ref w);
+            runs.Accept(run.Converged, run);
+        (p, w) = (Sum(p, dp), Sum(w, dw));
 
         if (options.Audit) {
-            var bounds = new GradientErrors(products, damp, norm, smallest);
-            GradientErrors.Backward errors = bounds.OfOneRun(g, p!, w!, tolerance);
-            Report(bounds, errors, g, p!, w, null, null, forward, damp > 0 ? GradientErrorKind.Certified : GradientErrorKind.Estimated);
-            for (int i = 0; i < MostRefinements && Misses(Reports.Last!); i++) {        // on the true residual
-                double before = Reports.Last!.WorstRelative;
-                run = Run(current, errors.Residual, Relative(0.1 * settings.ErrorTarget!.Value * Vectors.Norm(errors.Residual) / before, errors.Residual));
-                Add(current, run, ref p, ref w);
-                errors = bounds.OfOneRun(g, p!, w!, tolerance);
-                Report(bounds, errors, g, p!, w, null, null, forward, GradientErrorKind.Certified);
-                if (!(Reports.Last!.WorstRelative < 0.9 * before))
+            var bounds = new GradientErrors(products, damp, runs.Norm, runs.Smallest);
+            GradientErrors.Backward errors = bounds.OfOneRun(g, p, w, tolerance);
+            GradientReport report = audit.Report(bounds, errors, p, w, null, null);
+            for (int i = 0; i < MostRefinements && audit.Misses(report); i++) {     // solves for the true residual
+                double before = report.WorstRelative;
+                (dp, dw, run) = runs.Pair(errors.Residual, Math.Min(0.5, 0.1 * settings.ErrorTarget!.Value / before));
+                (p, w) = (Sum(p, dp), Sum(w, dw));
+                errors = bounds.OfOneRun(g, p, w, tolerance);
+                report = audit.Report(bounds, errors, p, w, null, null);
+                if (!(report.WorstRelative < 0.9 * before))
                     break;
             }
-            Confirm(run, errors, tolerance * size, Vectors.Norm(w!), size);
+            Reports.Last = report;
+            audit.Confirm(run, errors, report, tolerance, w, options.Preconditioner is not null);
         } else {
-            Reports.Last = Unaudited();
+            Reports.Last = audit.Unaudited();
         }
-        options.WarmStart?.KeepAdjoint(w!);
-        Tensor s = w!.clone();
+        options.WarmStart?.KeepAdjoint(w);
+        Tensor s = w.clone();
         Vectors.Scale(s, damp * damp);                              // s = lambda^2 w; exactly 0 for full column rank
-        return new Adjoint(p!, w, s, null);
+        return new Adjoint(p, w, s, null);
     }
 
     // lambda = 0 and g has a part outside the row space of A: p, and then w and y as they are needed.
-    private Adjoint BySeparateRuns(LinearOperator current, LinearOperator products, Tensor g, Forward forward, Tensor? found)
+    private Adjoint BySeparateRuns(LinearOperator current, LinearOperator products, BackwardRuns runs, GradientAudit audit, Tensor g, Forward forward, Tensor? found)
     {
-        Tensor p = found ?? Minimise(current.T, g);
+        Tensor p = found ?? runs.Minimise(current.T, g);
         Tensor s = g.sub(Augmented.TransposedProduct(products, p));
-        Tensor? w = NeedsW && !IsNegligible(forward) ? Minimise(current, p) : null;
-        if (w is null && NeedsW)
-            w = zeros_like(g);
+        Tensor? w = !NeedsW ? null : IsNegligible(forward, runs.Smallest) ? zeros_like(g) : runs.Minimise(current, p);
         Tensor? y = null;
         if (NeedsOperator && !HasY) {
             if (!current.HoldsAll)
                 throw new LsmrException("The undamped operator has dependent columns, against what GradientOptions.FullColumnRank says or a short solve found, so the gradient to its tensors needs more than was recorded: set FullColumnRank to false, or use a damping above zero.");
-            y = Minimise(current.T, forward.D!);
+            y = runs.Minimise(current.T, forward.D!);
         }
         if (options.Audit) {
-            var bounds = new GradientErrors(products, 0, norm, smallest);
-            Report(bounds, bounds.OfSeparateRuns(g, p, s, w, y, forward.D), g, p, w, s, y, forward, GradientErrorKind.Estimated);
+            var bounds = new GradientErrors(products, 0, runs.Norm, runs.Smallest);
+            Reports.Last = audit.Report(bounds, bounds.OfSeparateRuns(g, p, s, w, y, forward.D), p, w, s, y);
         } else {
-            Reports.Last = Unaudited();
+            Reports.Last = audit.Unaudited();
         }
         return new Adjoint(p, w, s, y);
     }
 
-    // r wᵀ is dropped by size: ‖w‖ is at most ‖p‖ / sigma, and the term is beside p xᵀ.
-    private bool IsNegligible(Forward forward) =>
-        forward is { R: { } r, X: { } x } && Vectors.Norm(r) <= 3 * Vectors.Epsilon(r.dtype) * Vectors.Norm(x) * (double.IsFinite(smallest) ? smallest : 0);
+    // r wᵀ is dropped by its size: ‖w‖ is at most ‖p‖ / sigma, and the term stands beside p xᵀ.
+    private static bool IsNegligible(Forward forward, double smallest) =>
+        forward is { R: { } r, X: { } x } && Vectors.Norm(r) <= 3 * Vectors.Epsilon(r.dtype) * Vectors.Norm(x) * smallest;
 
     /// <summary>y = A⁺ᵀ d, solved in the forward pass where A(θ)ᵀy must be recorded there; null where the gradients will be NaN.</summary>
     /// <exception cref="LsmrException">The solve did not converge, and that is to throw.</exception>
@@ -151,58 +147,25 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
         if (!ForwardConverged)
             return null;
         try {
-            return Minimise(A.T, d);
+            return new BackwardRuns(A, damp, options).Minimise(A.T, d);
         } catch (LsmrException) when (settings.WhenUnconverged == Unconverged.NaN) {
             ForwardConverged = false;
             return null;
         }
     }
 
-    // The multiple c of the last w that leaves least of g: p = A (c w), rest = g − Aᵀp − λ²(c w).
-    private (Tensor P, Tensor Left) Begin(LinearOperator products, Tensor w, Tensor g)
+    // The multiple of the last w that leaves least of g: p = A w, rest = g − Aᵀp − λ²w.
+    private (Tensor P, Tensor W, Tensor Left) Begin(LinearOperator products, Tensor last, Tensor g)
     {
-        Tensor p = Augmented.Product(products, w);
-        Tensor image = Augmented.TransposedProduct(products, p).clone();
+        Tensor w = last.clone(), p = Augmented.Product(products, w).clone(), image = Augmented.TransposedProduct(products, p).clone();
         Vectors.AddScaled(image, damp * damp, w);
         double size = Vectors.Norm(image);
-        double c = size > 0 && double.IsFinite(size) ? Vectors.Dot(g, image) / (size * size) : 0;
-        p = p.clone();
+        double c = size > 0 && double.IsFinite(size) ? Vectors.Dot(g, image) / size / size : 0;
         Vectors.Scale(w, c);
         Vectors.Scale(p, c);
         Vectors.ScaleAdd(image, -c, g);
-        return (p, image);
+        return (p, w, image);
     }
-
-    private CraigmrResult Run(LinearOperator current, Tensor rest, double tolerance)
-    {
-        var craigmr = new CraigmrOptions {
-            Damp = options.Preconditioner is null ? damp : 0,
-            Tolerance = tolerance,
-            MaxIterations = settings.MaxIterations,
-            Reorthogonalise = options.Reorthogonalise,
-        };
-        CraigmrResult run = options.Preconditioner is { } P
-            ? Craigmr.Solve((Augmented.Operator(current, damp) * P).T, Augmented.TransposedProduct(P, rest), craigmr)
-            : Craigmr.Solve(current.T, rest, craigmr);
-        Count(run.Iterations);
-        norm = Math.Max(norm, run.NormEstimate);
-        if (run.SmallestEstimate > 0)
-            smallest = Math.Min(smallest, run.SmallestEstimate);
-        return run;
-    }
-
-    // p = p + what the run found, w likewise. With a preconditioner the run has [A; λI] P in place of A: its first rows are p, and w is P times its multiplier.
-    private void Add(LinearOperator current, CraigmrResult run, ref Tensor? p, ref Tensor? w)
-    {
-        (Tensor dp, Tensor dw) = (First(run, current), options.Preconditioner is { } P ? Augmented.Product(P, run.Multiplier) : run.Multiplier);
-        p = p is null ? dp : Vectors.Sum(p, dp);
-        w = w is null ? dw : Vectors.Sum(w, dw);
-    }
-
-    private Tensor First(CraigmrResult run, LinearOperator current) =>
-        options.Preconditioner is null || damp == 0
-            ? run.Solution
-            : run.Solution.narrow(0, 0, current.Rows).reshape([.. current.OutputShape, .. run.Solution.shape[1..]]);
 
     private static double Relative(double absolute, Tensor rest)
     {
@@ -210,118 +173,5 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
         return size > 0 ? Math.Min(0.5, absolute / size) : 0.5;
     }
 
-    private Tensor Minimise(LinearOperator B, Tensor c)
-    {
-        double? tolerance = settings.Tolerance ?? (c.dtype == ScalarType.Float64 ? 1e-12 : null);
-        var lsmr = new LsmrOptions {
-            Atol = tolerance,
-            Btol = tolerance,
-            MaxIterations = settings.MaxIterations,
-            Reorthogonalise = options.Reorthogonalise,
-        };
-        LsmrResult run = PlainLsmr.Solve(B, c, null, 0, lsmr, new LsmrRules(lsmr, B, 0) { ErrorOfOperatorIsAllowed = false });
-        Count(run.Iterations);
-        norm = Math.Max(norm, run.NormEstimate);
-        if (run.Iterations > 0)
-            smallest = Math.Min(smallest, run.NormEstimate / run.ConditionEstimate);
-        Accept(run.Converged || (run.Stop == LsmrStop.IterationLimit && IsAtRoundoff(B, c, run)), run);
-        return run.Solution;
-    }
-
-    // A run that came to its limit, but whose true ‖Bᵀ(c − B z)‖ is at round-off, is as good as one that converged.
-    private static bool IsAtRoundoff(LinearOperator B, Tensor c, LsmrResult run)
-    {
-        using var scope = NewDisposeScope();
-        using var guard = no_grad();
-        LinearOperator products = B.Prepare();
-        Tensor rest = c.sub(Augmented.Product(products, run.Solution));
-        double size = run.NormEstimate * (Vectors.Norm(c) + run.NormEstimate * run.SolutionNorm);
-        return Vectors.Norm(Augmented.TransposedProduct(products, rest)) <= 100 * Vectors.Epsilon(c.dtype) * size;
-    }
-
-    private void Count(int more)
-    {
-        runs++;
-        iterations += more;
-    }
-
-    private bool Misses(GradientReport report) => damp > 0 && settings.ErrorTarget is double target && !(report.WorstRelative <= target);
-
-    private void Accept(bool converged, object run)
-    {
-        if (!converged && settings.WhenUnconverged != Unconverged.Accept)
-            throw new LsmrException($"A solve for the gradients did not converge: {run} (GradientOptions has its tolerance and iteration limit).");
-    }
-
-    // The recursive residual sinks below the true one, which round-off of eps ‖A‖² ‖w‖ keeps up; beyond that a claim is false. A run that
-    // came to its limit with the true one at round-off is as good as one that converged.
-    private void Confirm(CraigmrResult run, GradientErrors.Backward errors, double claimed, double wNorm, double gNorm)
-    {
-        double found = Root(errors.Norms);
-        double roundoff = 100 * Vectors.Epsilon(A.dtype) * ((norm * norm + damp * damp) * wNorm + gNorm);
-        bool confirmed = (options.Preconditioner is not null && run.Converged) || found <= 4 * claimed + roundoff;
-        if (settings.WhenUnconverged == Unconverged.Accept)
-            return;
-        Accept(run.Converged || confirmed, run);
-        if (!errors.TransposeHolds)
-            throw new LsmrException("The operator's transpose is none: ⟨A w, A w⟩ is not ⟨w, Aᵀ(A w)⟩, or the products are inexact beyond GradientOptions.Tolerance (LinearOperator.Verify tells).");
-        if (!confirmed)
-            throw new LsmrException($"A solve for the gradients claims a residual of {Text.Number(claimed)}, but recomputed it is {Text.Number(found)}: the products are inexact, or the transpose is none (LinearOperator.Verify tells).");
-        if (Misses(Reports.Last!))
-            throw new LsmrException($"The gradient's certified relative error is {Text.Number(Reports.Last!.WorstRelative)}, over the target of {Text.Number(settings.ErrorTarget!.Value)}: not certifiable in this precision (or the forward solve is not as exact).");
-    }
-
-    private void Report(GradientErrors bounds, GradientErrors.Backward errors, Tensor g, Tensor p, Tensor? w, Tensor? s, Tensor? y, Forward forward, GradientErrorKind kind)
-    {
-        int k = errors.Norms.Length;
-        double[] pNorms = Vectors.Norms(p, k), wNorms = w is null ? new double[k] : Vectors.Norms(w, k), sNorms = s is null ? new double[k] : Vectors.Norms(s, k);
-        double gNorm = Vectors.Norm(g);
-        GradientError? ofDamp = null, ofOperator = null;
-        double Sum(Func<int, double> term) => Enumerable.Range(0, k).Sum(term);
-        if (forward is { X: { } x, D: { } d, R: { } r }) {
-            (double[] ofX, double[] ofR) = bounds.OfForward(x, d, r);
-            double[] xNorms = Vectors.Norms(x, k), rNorms = Vectors.Norms(r, k), dNorms = Vectors.Norms(d, k), yNorms = y is null ? new double[k] : Vectors.Norms(y, k);
-            if (NeedsDamp && damp > 0)
-                ofDamp = new GradientError(2 * damp * Sum(j => errors.OfW[j] * dNorms[j] + wNorms[j] * ofX[j]), 2 * damp * Math.Abs(Vectors.Dot(w!, d)));
-            if (NeedsOperator) {
-                double error = Sum(j => rNorms[j] * errors.OfW[j] + wNorms[j] * ofR[j] + pNorms[j] * ofX[j] + xNorms[j] * errors.OfP[j]
-                    + yNorms[j] * errors.OfS[j] + sNorms[j] * errors.OfY[j]);
-                ofOperator = new GradientError(error, NormOfOperatorGradient(p, w, s, y, x, r, k));
-            }
-        }
-        double residual = Math.Sqrt(errors.Norms.Sum(n => n * n));
-        double sNorm = s is null ? damp * damp * Root(wNorms) : Root(sNorms);
-        var report = new GradientReport {
-            Kind = kind,
-            Runs = runs,
-            Iterations = iterations,
-            RelativeResidual = gNorm == 0 ? 0 : residual / gNorm / (s is null ? 1 : Math.Max(norm, double.Epsilon)),
-            RightHandSide = new GradientError(Root(errors.OfP), Root(pNorms)),
-            Start = new GradientError(Root(errors.OfS), sNorm),
-            Damp = ofDamp,
-            Operator = ofOperator,
-        };
-        bool proves = double.IsNaN(report.WorstRelative) || report.WorstRelative <= (settings.ErrorTarget ?? 1);
-        Reports.Last = kind == GradientErrorKind.Certified && !proves ? report with { Kind = GradientErrorKind.NotCertifiable } : report;
-    }
-
-    private static double NormOfOperatorGradient(Tensor p, Tensor? w, Tensor? s, Tensor? y, Tensor x, Tensor r, int k)
-    {
-        Tensor Flat(Tensor t) => t.reshape(-1, k);
-        var left = new List<Tensor> { Flat(p).neg() };
-        var right = new List<Tensor> { Flat(x) };
-        if (w is not null) {
-            left.Add(Flat(r));
-            right.Add(Flat(w));
-        }
-        if (y is not null && s is not null) {
-            left.Add(Flat(y));
-            right.Add(Flat(s));
-        }
-        return GradientErrors.NormOfProduct(cat(left, 1), cat(right, 1));
-    }
-
-    private static double Root(double[] norms) => Math.Sqrt(norms.Sum(norm => norm * norm));
-
-    private GradientReport Unaudited() => new() { Kind = GradientErrorKind.Unknown, Runs = runs, Iterations = iterations, RelativeResidual = double.NaN };
+    private static Tensor Sum(Tensor? before, Tensor more) => before is null ? more : Vectors.Sum(before, more);
 }

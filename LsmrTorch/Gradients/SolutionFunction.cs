@@ -5,9 +5,8 @@ namespace LsmrTorch;
 
 /// <summary>The autograd node of a solution. Its inputs are b, x0, λ, the three recorded products, and the tensors that the operator holds.</summary>
 /// <remarks>
-/// What TorchSharp asks of a custom function, each found by breaking it: an exception out of <c>backward</c> ends the
-/// process, so failures leave as a gradient of a wrong shape for a spare input, which libtorch refuses with an
-/// exception out of the user's <c>backward()</c>; the list given to <c>save_for_backward</c> must be emptied afterwards,
+/// What TorchSharp asks of a custom function, each found by breaking it: failures must not leave <c>backward</c> as exceptions
+/// (see <see cref="BackwardPass"/>); the list given to <c>save_for_backward</c> must be emptied afterwards,
 /// and the output itself never saved, or the node lives for ever; zero gradients must not be materialised.
 /// </remarks>
 internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionFunction>
@@ -23,13 +22,12 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
         public bool[] Needs { get; } = needs;
         public Tensor? Solution { get; set; }
         public List<Tensor> Saved { get; } = [];
-        public List<Tensor?>? Returned { get; set; } // native code copies the gradients after our method has returned
     }
 
     /// <summary>A new tensor with the entries of x whose gradient is that of the solution.</summary>
     public static Tensor Join(Tensor x, BackwardSolve solve, BackwardSolve.Forward forward, Tensor b, Tensor? x0, Tensor? damp, Tensor? Ax, Tensor? Atr, Tensor? Aty)
     {
-        using Tensor spare = zeros(1, x.dtype, x.device, requires_grad: true);
+        using Tensor spare = BackwardPass.Spare(x);
         // What an operator holds is an input of its own where a term for it may turn out only in the backward pass.
         bool mayTurnOut = solve.NeedsOperator && solve.Damp == 0 && solve.Operator.HoldsAll;
         Tensor[] held = [.. solve.Operator.Held];
@@ -56,20 +54,7 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor g)
     {
         var state = (State)ctx.get_data(nameof(State));
-        Tensor?[] none = new Tensor?[state.Needs.Length + 1];       // an entry for each argument, the state included
-        try {
-            using var scope = NewDisposeScope();
-            List<Tensor?> gradients = [.. g.IsInvalid ? none : Gradients(ctx, state, g)];
-            foreach (Tensor? gradient in gradients) {
-                if (gradient is not null)
-                    scope.MoveToOuter(gradient);
-            }
-            state.Returned = gradients;
-        } catch (Exception failure) {
-            Diagnostics.Warn($"A gradient through a least-squares solution failed: {failure.Message}");
-            state.Returned = [zeros(Array.Empty<long>()), .. none[1..]];    // the spare input has shape (1)
-        }
-        return state.Returned!;
+        return BackwardPass.Run(state.Needs.Length + 1, () => g.IsInvalid ? [] : Gradients(ctx, state, g)[1..]);
     }
 
     private static Tensor?[] Gradients(autograd.AutogradContext ctx, State state, Tensor g)

@@ -1,0 +1,96 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>The Krylov runs of one backward pass, how many they were, and what they told of the operator.</summary>
+internal sealed class BackwardRuns(LinearOperator A, double damp, LsmrOptions options)
+{
+    private readonly GradientOptions settings = options.Gradient;
+    private double smallest = double.PositiveInfinity;
+
+    public int Runs { get; private set; }
+
+    /// <summary>Of all runs.</summary>
+    public int Iterations { get; private set; }
+
+    /// <summary>The best lower bound of ‖A‖₂ so far (of ‖[A; λI] P‖₂ with a preconditioner P).</summary>
+    public double Norm { get; private set; }
+
+    /// <summary>The best upper bound of the smallest singular value that is not zero; 0 if nothing was iterated.</summary>
+    public double Smallest => double.IsFinite(smallest) ? smallest : 0;
+
+    /// <summary>p and w with (AᵀA + λ²I) w = g, p = A w, by CRAIGMR on Aᵀ.</summary>
+    /// <param name="g">The right-hand side.</param>
+    /// <param name="tolerance">Of the residual, relative to g (with a preconditioner P, to Pᵀg).</param>
+    public (Tensor P, Tensor W, CraigmrResult Run) Pair(Tensor g, double tolerance)
+    {
+        var craigmr = new CraigmrOptions {
+            Damp = options.Preconditioner is null ? damp : 0,
+            Tolerance = tolerance,
+            MaxIterations = settings.MaxIterations,
+            Reorthogonalise = options.Reorthogonalise,
+        };
+        if (options.Preconditioner is not { } P) {
+            CraigmrResult plain = Counted(Craigmr.Solve(A.T, g, craigmr));
+            return (plain.Solution, plain.Multiplier, plain);
+        }
+        // [A; λI] P in place of A: its first rows give p, and w is P times the multiplier.
+        CraigmrResult run = Counted(Craigmr.Solve((Augmented.Operator(A, damp) * P).T, Augmented.TransposedProduct(P, g), craigmr));
+        Tensor p = damp == 0
+            ? run.Solution
+            : run.Solution.narrow(0, 0, A.Rows).reshape([.. A.OutputShape, .. run.Solution.shape[1..]]);
+        return (p, Augmented.Product(P, run.Multiplier), run);
+    }
+
+    /// <summary>B⁺c by LSMR, B either A or Aᵀ.</summary>
+    /// <exception cref="LsmrException">It did not converge, unless that is accepted.</exception>
+    public Tensor Minimise(LinearOperator B, Tensor c)
+    {
+        double? tolerance = settings.Tolerance ?? (c.dtype == ScalarType.Float64 ? 1e-12 : null);
+        var lsmr = new LsmrOptions {
+            Atol = tolerance,
+            Btol = tolerance,
+            MaxIterations = settings.MaxIterations,
+            Reorthogonalise = options.Reorthogonalise,
+        };
+        LsmrResult run = PlainLsmr.Solve(B, c, null, 0, lsmr, new LsmrRules(lsmr, B, 0) { ErrorOfOperatorIsAllowed = false });
+        Count(run.Iterations, run.NormEstimate, run.Iterations > 0 ? run.NormEstimate / run.ConditionEstimate : 0);
+        Accept(run.Converged || (run.Stop == LsmrStop.IterationLimit && IsAtRoundoff(B, c, run)), run);
+        return run.Solution;
+    }
+
+    /// <summary>Throws if a run did not converge, unless that is accepted.</summary>
+    /// <exception cref="LsmrException">So it is.</exception>
+    public void Accept(bool converged, object run)
+    {
+        if (!converged && settings.WhenUnconverged != Unconverged.Accept)
+            throw new LsmrException($"A solve for the gradients did not converge: {run} (GradientOptions has its tolerance and iteration limit).");
+    }
+
+    // A run that came to its limit, but whose true ‖Bᵀ(c − B z)‖ is at round-off, is as good as one that converged.
+    private static bool IsAtRoundoff(LinearOperator B, Tensor c, LsmrResult run)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        LinearOperator products = B.Prepare();
+        Tensor rest = c.sub(Augmented.Product(products, run.Solution));
+        double size = run.NormEstimate * (Vectors.Norm(c) + run.NormEstimate * run.SolutionNorm);
+        return Vectors.Norm(Augmented.TransposedProduct(products, rest)) <= GradientErrors.RoundoffAllowance * Vectors.Epsilon(c.dtype) * size;
+    }
+
+    private CraigmrResult Counted(CraigmrResult run)
+    {
+        Count(run.Iterations, run.NormEstimate, run.SmallestEstimate);
+        return run;
+    }
+
+    private void Count(int iterations, double norm, double small)
+    {
+        Runs++;
+        Iterations += iterations;
+        Norm = Math.Max(Norm, norm);
+        if (small > 0)
+            smallest = Math.Min(smallest, small);
+    }
+}
