@@ -125,6 +125,16 @@ internal sealed class ScaledOperator(double factor, Tensor? scale, LinearOperato
         return x.mul(number);
     }
 
+    internal override Tensor? SquaredColumnNorms()
+    {
+        using var scope = NewDisposeScope();
+        double s = scale is null ? factor : Vectors.Read(scale);
+        if (Parts[0].SquaredColumnNorms() is not { } squares)
+            return null;
+        Vectors.Scale(squares, s * s);
+        return scope.MoveToOuter(squares);
+    }
+
     internal override bool MayRequireGrad => scale is { requires_grad: true } || base.MayRequireGrad;
 
     internal override IEnumerable<Tensor> Held => scale is null ? base.Held : [scale, .. base.Held];
@@ -156,6 +166,13 @@ internal sealed class StackOperator : ComposedOperator
         Tensor[] pieces = Vectors.Split(u, [.. Parts.Select(part => part.OutputShape.ToArray())]);
         Tensor[] products = [.. Parts.Zip(pieces, (part, piece) => part.VecMat(piece))];
         return scope.MoveToOuter(products.Aggregate(Vectors.Sum));
+    }
+
+    internal override Tensor? SquaredColumnNorms()
+    {
+        using var scope = NewDisposeScope();
+        Tensor?[] squares = [.. Parts.Select(part => part.SquaredColumnNorms())];
+        return squares.Contains(null) ? null : scope.MoveToOuter(squares.Aggregate((sum, next) => Vectors.Sum(sum!, next!))!);
     }
 }
 

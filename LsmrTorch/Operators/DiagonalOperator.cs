@@ -13,6 +13,12 @@ internal sealed class DiagonalOperator(Tensor diagonal)
 
     protected internal override Tensor VecMat(Tensor u) => u.mul(diagonal);
 
+    internal override Tensor? SquaredColumnNorms()
+    {
+        using Tensor entries = diagonal.to(float64);
+        return entries.mul(entries);
+    }
+
     internal override bool MayRequireGrad => diagonal.requires_grad;
 
     internal override IEnumerable<Tensor> Held => [diagonal];
@@ -29,6 +35,8 @@ internal sealed class IdentityOperator(IEnumerable<long> shape, ScalarType dtype
     protected internal override Tensor MatVec(Tensor v) => v.alias();
 
     protected internal override Tensor VecMat(Tensor u) => u.alias();
+
+    internal override Tensor? SquaredColumnNorms() => ones([.. InputShape], float64, device);
 
     internal override bool MayRequireGrad => false;
 }
