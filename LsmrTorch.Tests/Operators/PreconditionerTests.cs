@@ -143,6 +143,17 @@ public class PreconditionerTests
     }
 
     [Test]
+    public void A_sketch_of_one_column_does_not_cancel_it()
+    {
+        Tensor M = zeros(2000, 1, float64);
+        M[TensorIndex.Slice(0, 2)] = ones(2, 1, float64);
+        for (long seed = 0; seed < 50; seed++) {
+            double norm = 1 / Vectors.Norm(Preconditioner.Sketch(LinearOperator.FromMatrix(M), seed: seed).Apply(ones(1, float64)));
+            Assert.That(norm, Is.InRange(Math.Sqrt(2) / 3, Math.Sqrt(2) * 3), $"seed {seed}");
+        }
+    }
+
+    [Test]
     public void A_matrix_without_columns_has_a_sketch()
     {
         LinearOperator P = Preconditioner.Sketch(LinearOperator.FromMatrix(zeros(3, 0, float64)));
