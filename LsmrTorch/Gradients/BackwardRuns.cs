@@ -8,16 +8,17 @@ internal sealed class BackwardRuns(LinearOperator A, double damp, LsmrOptions op
 {
     private readonly GradientOptions settings = options.Gradient;
     private double smallest = double.PositiveInfinity;
+    private (double OfA, double OfP)? own;      // norms that iterating on A P does not tell
 
     public int Runs { get; private set; }
 
     /// <summary>Of all runs.</summary>
     public int Iterations { get; private set; }
 
-    /// <summary>The best lower bound of ‖A‖₂ so far (of ‖[A; λI] P‖₂ with a preconditioner P).</summary>
+    /// <summary>The best lower bound of ‖A‖₂ so far.</summary>
     public double Norm { get; private set; }
 
-    /// <summary>The best upper bound of the smallest singular value that is not zero; 0 if nothing was iterated.</summary>
+    /// <summary>The best estimate of the smallest singular value that is not zero, from above without a preconditioner; 0 if nothing was iterated.</summary>
     public double Smallest => double.IsFinite(smallest) ? smallest : 0;
 
     /// <summary>p and w with (AᵀA + λ²I) w = g, p = A w, by CRAIGMR on Aᵀ.</summary>
@@ -32,11 +33,14 @@ internal sealed class BackwardRuns(LinearOperator A, double damp, LsmrOptions op
             Reorthogonalise = options.Reorthogonalise,
         };
         if (options.Preconditioner is not { } P) {
-            CraigmrResult plain = Counted(Craigmr.Solve(A.T, g, craigmr));
+            CraigmrResult plain = Craigmr.Solve(A.T, g, craigmr);
+            Count(plain.Iterations, plain.NormEstimate, plain.SmallestEstimate);
             return (plain.Solution, plain.Multiplier, plain);
         }
         // [A; λI] P in place of A: its first rows give p, and w is P times the multiplier.
-        CraigmrResult run = Counted(Craigmr.Solve((Augmented.Operator(A, damp) * P).T, Augmented.TransposedProduct(P, g), craigmr));
+        CraigmrResult run = Craigmr.Solve((Augmented.Operator(A, damp) * P).T, Augmented.TransposedProduct(P, g), craigmr);
+        own ??= (Augmented.Norm(A.Prepare()), Augmented.Norm(P));       // sigma_min(A) is at least sigma_min(A P) / ‖P‖
+        Count(run.Iterations, own.Value.OfA, run.SmallestEstimate / own.Value.OfP);
         Tensor p = damp == 0
             ? run.Solution
             : run.Solution.narrow(0, 0, A.Rows).reshape([.. A.OutputShape, .. run.Solution.shape[1..]]);
@@ -77,12 +81,6 @@ internal sealed class BackwardRuns(LinearOperator A, double damp, LsmrOptions op
         Tensor rest = c.sub(Augmented.Product(products, run.Solution));
         double size = run.NormEstimate * (Vectors.Norm(c) + run.NormEstimate * run.SolutionNorm);
         return Vectors.Norm(Augmented.TransposedProduct(products, rest)) <= GradientErrors.RoundoffAllowance * Vectors.Epsilon(c.dtype) * size;
-    }
-
-    private CraigmrResult Counted(CraigmrResult run)
-    {
-        Count(run.Iterations, run.NormEstimate, run.SmallestEstimate);
-        return run;
     }
 
     private void Count(int iterations, double norm, double small)

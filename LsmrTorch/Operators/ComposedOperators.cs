@@ -167,6 +167,16 @@ internal sealed class ScaledOperator(double factor, Tensor? scale, LinearOperato
         return x.mul(number);
     }
 
+    internal override Tensor? SquaredColumnNorms()
+    {
+        using var scope = NewDisposeScope();
+        double s = scale is null ? factor : Vectors.Read(scale);
+        if (Parts[0].SquaredColumnNorms() is not { } squares)
+            return null;
+        Vectors.Scale(squares, s * s);
+        return scope.MoveToOuter(squares);
+    }
+
     internal override bool MayRequireGrad => scale is { requires_grad: true } || base.MayRequireGrad;
 
     internal override IEnumerable<Tensor> Held => scale is null ? base.Held : [scale, .. base.Held];
@@ -218,6 +228,13 @@ internal sealed class StackOperator : ComposedOperator
             offset += part.Rows;
         }
         return scope.MoveToOuter(products.Aggregate(Vectors.Sum));
+    }
+
+    internal override Tensor? SquaredColumnNorms()
+    {
+        using var scope = NewDisposeScope();
+        Tensor?[] squares = [.. Parts.Select(part => part.SquaredColumnNorms())];
+        return squares.Contains(null) ? null : scope.MoveToOuter(squares.Aggregate((sum, next) => Vectors.Sum(sum!, next!))!);
     }
 }
 

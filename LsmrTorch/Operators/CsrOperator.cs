@@ -40,6 +40,20 @@ internal sealed class CsrOperator : LinearOperator
         return scope.MoveToOuter(zeros(length, columns, dtype, device).scatter_add(0, target, products));
     }
 
+    internal override Tensor? SquaredColumnNorms()
+    {
+        using var scope = NewDisposeScope();
+        using Scalar width = Columns;
+        using Scalar one = 1;
+        // Entries of the same place add up before they are squared.
+        (Tensor places, Tensor? placeOf, _) = rowOf.mul(width).add(columnOf, one).unique(sorted: true, return_inverse: true);
+        Tensor entries = zeros(places.numel(), float64, device).scatter_add(0, placeOf!, values.to(float64));
+        Tensor squares = entries.mul(entries);
+        return scope.MoveToOuter(zeros(Columns, float64, device).scatter_add(0, places.remainder(width), squares));
+    }
+
+    internal override Tensor? Sketched(SparseSigns S) => S.Times(values, columnOf, rowOf, Columns);
+
     internal override bool MayRequireGrad => values.requires_grad;
 
     internal override IEnumerable<Tensor> Held => [values, columnOf, rowOf];

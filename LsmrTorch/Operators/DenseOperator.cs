@@ -23,6 +23,21 @@ internal sealed class DenseOperator(Tensor matrix)
         return transpose.mm(U);
     }
 
+    internal override Tensor? SquaredColumnNorms()
+    {
+        // By blocks of rows, so that the float64 copies stay small.
+        Tensor sum = zeros(Columns, float64, device);
+        long height = Math.Max(1, (1 << 18) / Math.Max(1, Columns));
+        for (long row = 0; row < Rows; row += height) {
+            using var scope = NewDisposeScope();
+            Tensor block = matrix.narrow(0, row, Math.Min(height, Rows - row)).to(float64);
+            Vectors.AddScaled(sum, 1, block.mul(block).sum(dim: 0));
+        }
+        return sum;
+    }
+
+    internal override Tensor? Sketched(SparseSigns S) => S.Times(matrix);
+
     internal override bool MayRequireGrad => matrix.requires_grad;
 
     internal override IEnumerable<Tensor> Held => [matrix];

@@ -21,6 +21,12 @@ internal sealed class DiagonalOperator(Tensor diagonal)
 
     protected internal override Tensor VecMats(Tensor U) => MatVecs(U);
 
+    internal override Tensor? SquaredColumnNorms()
+    {
+        using Tensor entries = diagonal.to(float64);
+        return entries.mul(entries);
+    }
+
     internal override bool MayRequireGrad => diagonal.requires_grad;
 
     internal override IEnumerable<Tensor> Held => [diagonal];
@@ -41,6 +47,8 @@ internal sealed class IdentityOperator(IEnumerable<long> shape, ScalarType dtype
     protected internal override Tensor MatVecs(Tensor V) => V.alias();
 
     protected internal override Tensor VecMats(Tensor U) => U.alias();
+
+    internal override Tensor? SquaredColumnNorms() => ones([.. InputShape], float64, device);
 
     internal override bool MayRequireGrad => false;
 }

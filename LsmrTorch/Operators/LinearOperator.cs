@@ -107,6 +107,15 @@ public abstract partial class LinearOperator
     internal virtual LinearOperator With(Queue<Tensor> held) => this;
 
     /// <summary>
+    /// ‖A e_j‖² for each column j, of <see cref="InputShape"/> in float64, where the operator can tell them from its entries;
+    /// null otherwise. Called under <c>no_grad()</c> in a scope of the caller.
+    /// </summary>
+    internal virtual Tensor? SquaredColumnNorms() => null;
+
+    /// <summary>S A as a dense matrix, where the operator has entries; null otherwise. Called under <c>no_grad()</c>.</summary>
+    internal virtual Tensor? Sketched(SparseSigns S) => null;
+
+    /// <summary>
     /// Throws if the operator is not what a Krylov method needs: products that repeat (dropout breaks that), linearity,
     /// and a transpose that is one, ⟨A v, u⟩ = ⟨v, Aᵀu⟩. Tried on normal random vectors; five products.
     /// </summary>

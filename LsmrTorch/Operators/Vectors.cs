@@ -198,15 +198,27 @@ internal static class Vectors
         return parts;
     }
 
+    /// <summary>A tensor of ±size, each sign with probability 1/2; the same for the same generator's state on every device.</summary>
+    public static Tensor RandomSigns(long[] shape, double size, ScalarType dtype, Device device, Generator generator)
+    {
+        using var scope = NewDisposeScope();
+        Tensor signs = randint(2, shape, dtype, CPU, generator: generator);
+        using Scalar shift = -size;
+        Scale(signs, 2 * size);
+        signs.add_(shift);
+        return scope.MoveToOuter(signs.to(device));
+    }
+
     /// <summary>The number of entries of a tensor of this shape.</summary>
     public static long Count(IReadOnlyList<long> shape) => shape.Aggregate(1L, (product, size) => product * size);
 
     /// <summary>The unit round-off's double: the distance from 1 to the next number of the dtype.</summary>
     public static double Epsilon(ScalarType dtype) => dtype == ScalarType.Float32 ? 1.1920928955078125e-7 : 2.220446049250313e-16;
 
-    // A norm near the root of the smallest normal number has lost digits to the underflow of the squares.
-    private static bool SquaresFit(double norm, ScalarType dtype) =>
-        double.IsFinite(norm) && norm > 1e3 * (dtype == ScalarType.Float32 ? 1.1e-19 : 1.5e-154);
+    /// <summary>A norm near the root of the smallest normal number has lost digits to the underflow of the squares.</summary>
+    public static double SmallestRoot(ScalarType dtype) => dtype == ScalarType.Float32 ? 1.1e-19 : 1.5e-154;
+
+    private static bool SquaresFit(double norm, ScalarType dtype) => double.IsFinite(norm) && norm > 1e3 * SmallestRoot(dtype);
 
     private static double ScaledNorm(Tensor x)
     {

@@ -97,7 +97,8 @@ internal static class ForwardSolve
         double[] stopNorms = normals;
         if (options.Preconditioner is { } P) {      // then the iteration's norms are those in y, of AP and Pᵀ(Aᵀr − λ²d)
             stopNorms = Vectors.Norms(Augmented.TransposedProduct(P, normal), count);
-            magnitudes = [.. bNorms.Zip(residuals, (bNorm, residual) => 2 * (bNorm + residual))];
+            double own = Augmented.Norm(products);
+            magnitudes = [.. result.Columns.Select((column, j) => bNorms[j] + own * (column.SolutionNorm + startNorms[j]))];
         }
         var rules = new LsmrRules(options, A, damp);
         double roundoff = RoundoffAllowance * Vectors.Epsilon(A.dtype);

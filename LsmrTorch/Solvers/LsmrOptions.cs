@@ -35,7 +35,7 @@ public sealed record LsmrOptions
 
     /// <summary>
     /// An invertible P, of A's InputShape on both sides, for x = P y: LSMR iterates on A P, whose condition may be much better
-    /// (the class <c>Preconditioner</c> makes them). The solution and its gradients are those without it, and no gradient
+    /// (<see cref="LsmrTorch.Preconditioner"/> makes them). The solution and its gradients are those without it, and no gradient
     /// reaches P. The tolerances then are those of the problem in y. Not for an undamped A with more columns than rows, nor with
     /// dependent columns, where it would change which of many solutions is found.
     /// </summary>
