@@ -53,6 +53,16 @@ internal sealed class TransposedOperator(LinearOperator A) : ComposedOperator([A
 
     protected internal override Tensor VecMat(Tensor u) => Parts[0].MatVec(u);
 
+    internal override Fusion Fusion => Parts[0].Fusion switch {
+        Fusion.Step => Fusion.Transposed,
+        Fusion.Transposed => Fusion.Step,
+        _ => Fusion.None,
+    };
+
+    internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image) => Parts[0].FusedTransposedStep(v, u, alpha, image);
+
+    internal override double FusedTransposedStep(Tensor u, Tensor v, double beta, Tensor image) => Parts[0].FusedStep(u, v, beta, image);
+
     protected internal override Tensor MatVecs(Tensor V) => Parts[0].VecMats(V);
 
     protected internal override Tensor VecMats(Tensor U) => Parts[0].MatVecs(U);
@@ -67,6 +77,18 @@ internal sealed class ProductOperator : ComposedOperator
     }
 
     protected override LinearOperator Of(LinearOperator[] parts) => new ProductOperator(parts[0], parts[1]);
+
+    // A reads itself once, B (a preconditioner, say) does its products apart. Not for multi-dimensional vectors, which may be views.
+    internal override Fusion Fusion => Parts[0].Fusion == Fusion.Step && InputShape.Count == 1 ? Fusion.Step : Fusion.None;
+
+    internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image)
+    {
+        using var scope = NewDisposeScope();
+        Tensor between = Parts[1].MatVec(v).contiguous(), back = empty_like(between);
+        double norm = Parts[0].FusedStep(between, u, alpha, back);
+        image.copy_(Parts[1].VecMat(back));
+        return norm;
+    }
 
     protected internal override Tensor MatVec(Tensor v)
     {

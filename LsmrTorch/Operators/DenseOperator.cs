@@ -23,6 +23,24 @@ internal sealed class DenseOperator(Tensor matrix)
         return transpose.mm(U);
     }
 
+    // A transposed view of a row-major matrix, or one that is column-major, is read by its columns.
+    internal override Fusion Fusion
+    {
+        get
+        {
+            using Tensor transpose = matrix.t();
+            return FusedDense.Fits(matrix) ? Fusion.Step : FusedDense.Fits(transpose) ? Fusion.Transposed : Fusion.None;
+        }
+    }
+
+    internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image) => FusedDense.Step(matrix, v, u, alpha, image);
+
+    internal override double FusedTransposedStep(Tensor u, Tensor v, double beta, Tensor image)
+    {
+        using Tensor transpose = matrix.t();
+        return FusedDense.Step(transpose, u, v, beta, image);
+    }
+
     internal override Tensor? SquaredColumnNorms()
     {
         // By blocks of rows, so that the float64 copies stay small.

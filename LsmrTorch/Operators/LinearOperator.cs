@@ -92,6 +92,18 @@ public abstract partial class LinearOperator
     /// </summary>
     protected internal virtual LinearOperator Prepare() => this;
 
+    /// <summary>Whether <see cref="FusedStep"/> is there, or that of the transpose.</summary>
+    internal virtual Fusion Fusion => Fusion.None;
+
+    /// <summary>
+    /// Where <see cref="Fusion"/> is <see cref="Fusion.Step"/>: u ← A v − α u and image ← Aᵀu together, which reads A once; returns ‖u‖.
+    /// No gradients flow; the tensors are contiguous.
+    /// </summary>
+    internal virtual double FusedStep(Tensor v, Tensor u, double alpha, Tensor image) => throw new InvalidOperationException("This operator has no fused step.");
+
+    /// <summary>Where <see cref="Fusion"/> is <see cref="Fusion.Transposed"/>: v ← Aᵀu − β v and image ← A v together; returns ‖v‖.</summary>
+    internal virtual double FusedTransposedStep(Tensor u, Tensor v, double beta, Tensor image) => throw new InvalidOperationException("This operator has no fused step.");
+
     /// <summary>False where it is known, without a product, that no gradient can be asked of this operator.</summary>
     internal virtual bool MayRequireGrad => true;
 
@@ -151,4 +163,17 @@ public abstract partial class LinearOperator
 
     /// <summary>Such as <c>LinearOperator (1000) -> (1000), Float64, cpu</c>.</summary>
     public override string ToString() => $"{GetType().Name} {Text.Shape(inputShape)} -> {Text.Shape(outputShape)}, {dtype}, {device}";
+}
+
+/// <summary>Which of the two products of a bidiagonalisation step an operator can do together with the next.</summary>
+internal enum Fusion
+{
+    /// <summary>Neither: two products a step.</summary>
+    None,
+
+    /// <summary>u = A v − α u, and Aᵀu with it.</summary>
+    Step,
+
+    /// <summary>v = Aᵀu − β v, and A v with it, for the next step.</summary>
+    Transposed,
 }

@@ -38,36 +38,39 @@ internal sealed class BidiagonalEntries
         if (counted != entries.Count) {
             counted = entries.Count;
             double scale = counted == 0 ? 0 : entries.Max();
-            (largest, smallest) = scale == 0 ? (0, 0) : (FindLargest(scale), FindSmallest(scale));
+            (largest, smallest) = (0, 0);
+            if (scale > 0) {
+                double[] scaled = [.. entries.Select(entry => entry / scale)];      // so that no product of two leaves the range
+                (largest, smallest) = (scale * FindLargest(scaled), scale * FindSmallest(scaled));
+            }
         }
         return (largest, smallest);
     }
 
-    private int Size => entries.Count / 2;
-
-    private double FindLargest(double scale)
+    // Gershgorin: at most twice the largest entry, 1, and at least that entry.
+    private static double FindLargest(double[] entries)
     {
-        // Gershgorin: at most twice the largest entry, and at least that entry.
-        double low = scale, high = 2 * scale * (1 + RelativeAccuracy);
+        double low = 1, high = 2;
         while (high > low * (1 + RelativeAccuracy)) {
             double middle = Math.Sqrt(low * high);
-            (low, high) = CountBelow(middle) == Size ? (low, middle) : (middle, high);
+            (low, high) = CountBelow(entries, middle) == entries.Length / 2 ? (low, middle) : (middle, high);
         }
         return low;
     }
 
-    private double FindSmallest(double scale)
+    // At most the smallest column; below 1e-20 of the largest, zero.
+    private static double FindSmallest(double[] entries)
     {
-        double low = scale * 1e-20, high = Enumerable.Range(0, Size).Min(k => double.Hypot(entries[2 * k], entries[2 * k + 1])) * (1 + RelativeAccuracy);
+        double low = 1e-20, high = Enumerable.Range(0, entries.Length / 2).Min(k => double.Hypot(entries[2 * k], entries[2 * k + 1]));
         while (high > low * (1 + RelativeAccuracy)) {
             double middle = Math.Sqrt(low * high);
-            (low, high) = CountBelow(middle) == 0 ? (middle, high) : (low, middle);
+            (low, high) = CountBelow(entries, middle) == 0 ? (middle, high) : (low, middle);
         }
         return high;
     }
 
     // How many singular values are below x > 0: of the eigenvalues below x, the ±pairs give one each that is negative, and the zero one.
-    private int CountBelow(double x)
+    private static int CountBelow(double[] entries, double x)
     {
         int negative = 1;
         double pivot = -x;
@@ -76,6 +79,6 @@ internal sealed class BidiagonalEntries
             if (pivot < 0)
                 negative++;
         }
-        return negative - Size - 1;
+        return negative - entries.Length / 2 - 1;
     }
 }

@@ -19,6 +19,9 @@ internal sealed class GolubKahan
     private readonly LinearOperator A;
     private readonly bool isBlock;
     private readonly int window;
+    private readonly Fusion fusion;
+    private readonly Tensor? image;     // fused: A'u of this step, or A v for the next
+    private bool hasImage;
     private Tensor? recent;         // (columns, window, n): the last v of each column, zero where there are none yet
     private long steps;
 
@@ -41,6 +44,11 @@ internal sealed class GolubKahan
                 V.copy_(isBlock ? A.VecMats(U) : A.VecMat(U));
             Alpha = Normalise(V, columns);
         }
+        fusion = isBlock ? Fusion.None : A.Fusion;
+        if (fusion == Fusion.Transposed && this.window > 0)
+            fusion = Fusion.None;                       // v is changed after A v
+        if (fusion != Fusion.None)
+            image = zeros(fusion == Fusion.Step ? [.. A.InputShape] : [.. A.OutputShape], A.dtype, A.device);
         if (this.window > 0) {
             recent = zeros(columns, this.window, A.Columns, A.dtype, A.device);
             Remember();
@@ -69,9 +77,7 @@ internal sealed class GolubKahan
     public void Step()
     {
         double[] alphaOld = Alpha;
-        using (NewDisposeScope())
-            Vectors.ScaleAdd(U, Negated(Alpha), isBlock ? A.MatVecs(V) : A.MatVec(V));      // u = A v - alpha u
-        Beta = Normalise(U, Beta.Length);
+        NextU();
         for (int j = 0; j < Entries.Length; j++)
             Entries[j].Add(alphaOld[j], Beta[j]);
         if (!Continues()) {                             // the space is exhausted, and alpha = 0 as well; or all is NaN
@@ -79,14 +85,43 @@ internal sealed class GolubKahan
             Vectors.Fill(V, 0);
             return;
         }
+        NextV();
+        if (recent is not null)
+            Remember();
+    }
+
+    // u = A v - alpha u
+    private void NextU()
+    {
+        if (fusion == Fusion.Step) {
+            Beta = [A.FusedStep(V, U, Alpha[0], image!)];           // and the image A'u, of u before it is normalised
+            Vectors.Divide(U, [Finite(Beta[0])]);
+            return;
+        }
+        using (NewDisposeScope())
+            Vectors.ScaleAdd(U, Negated(Alpha), hasImage ? image! : isBlock ? A.MatVecs(V) : A.MatVec(V));
+        Beta = Normalise(U, Beta.Length);
+    }
+
+    // v = A'u - beta v
+    private void NextV()
+    {
+        if (fusion == Fusion.Transposed) {
+            Alpha = [A.FusedTransposedStep(U, V, Beta[0], image!)]; // and the image A v, of v before it is normalised
+            Vectors.Divide(V, [Finite(Alpha[0])]);
+            Vectors.Divide(image!, [Finite(Alpha[0])]);
+            hasImage = true;
+            return;
+        }
         using (NewDisposeScope()) {
-            Vectors.ScaleAdd(V, Negated(Beta), isBlock ? A.VecMats(U) : A.VecMat(U));       // v = A'u - beta v
+            Tensor product = fusion == Fusion.Step ? image! : isBlock ? A.VecMats(U) : A.VecMat(U);
+            if (fusion == Fusion.Step)
+                Vectors.Divide(product, Beta[0]);
+            Vectors.ScaleAdd(V, Negated(Beta), product);
             if (recent is not null)
                 Reorthogonalise(recent);
         }
         Alpha = Normalise(V, Beta.Length);
-        if (recent is not null)
-            Remember();
     }
 
     /// <summary>Drops all columns but these.</summary>
@@ -132,9 +167,12 @@ internal sealed class GolubKahan
     private static double[] Normalise(Tensor x, int columns)
     {
         double[] norms = Vectors.Norms(x, columns);
-        Vectors.Divide(x, [.. norms.Select(norm => double.IsFinite(norm) ? norm : 0)]);
+        Vectors.Divide(x, [.. norms.Select(Finite)]);
         return norms;
     }
+
+    // A column whose norm is no number is left as it is.
+    private static double Finite(double norm) => double.IsFinite(norm) ? norm : 0;
 
     private static double[] Negated(double[] a) => [.. a.Select(x => -x)];
 }

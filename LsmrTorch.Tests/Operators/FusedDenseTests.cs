@@ -1,0 +1,106 @@
+using NUnit.Framework;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch.Tests.Operators;
+
+/// <summary>The single-read step of dense matrices is the two products, to rounding, whatever the layout and the threads.</summary>
+public class FusedDenseTests
+{
+    public enum Layout { RowMajor, ColumnMajor, Strided, Transposed, Preconditioned }
+
+    private static (LinearOperator Fused, Tensor Matrix) Operator(Layout layout, long m, long n, ScalarType dtype)
+    {
+        Tensor M = Problems.Random(1, m, n).to(dtype);
+        switch (layout) {
+            case Layout.ColumnMajor:
+                return (LinearOperator.FromMatrix(M.t().contiguous().t()), M);
+            case Layout.Strided:
+                return (LinearOperator.FromMatrix(cat([M, M], 1).narrow(1, 0, n)), M);
+            case Layout.Transposed:
+                return (LinearOperator.FromMatrix(M.t().contiguous()).T, M);
+            case Layout.Preconditioned:
+                Tensor d = Problems.Random(9, n).to(dtype);
+                return (LinearOperator.FromMatrix(M) * LinearOperator.Diagonal(d), M.mul(d));
+            default:
+                return (LinearOperator.FromMatrix(M), M);
+        }
+    }
+
+    [Test]
+    public void The_bidiagonalisation_is_that_of_two_products(
+        [Values] Layout layout, [Values(1, 2)] int threads, [Values(ScalarType.Float32, ScalarType.Float64)] ScalarType dtype,
+        [Values("1x1", "7x3", "64x64", "131x17", "5x37", "700x301", "301x700")] string size)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        int before = get_num_threads();
+        set_num_threads(threads);
+        try {
+            long[] shape = [.. size.Split('x').Select(long.Parse)];
+            (LinearOperator fused, Tensor M) = Operator(layout, shape[0], shape[1], dtype);
+            Assert.That(fused.Fusion, layout switch {
+                Layout.Strided => Is.EqualTo(shape[0] == 1 ? Fusion.Step : Fusion.None),
+                Layout.ColumnMajor or Layout.Transposed => Is.EqualTo(Fusion.Transposed).Or.EqualTo(Fusion.Step),
+                _ => Is.EqualTo(Fusion.Step),
+            });
+            Tensor truth = M.to(float64), b = Problems.Random(2, shape[0]);
+            LinearOperator plain = LinearOperator.FromMatVec(v => truth.mv(v), u => truth.t().mv(u), [shape[1]], float64);
+            var one = new GolubKahan(fused, b.to(dtype).clone());
+            var other = new GolubKahan(plain, b.to(dtype).to(float64).clone());
+            // Rounding of sums of length m or n, relative to the entries' own size; what a small alpha or beta divides is larger by that.
+            double tolerance = 50 * Vectors.Epsilon(dtype) * Math.Sqrt(shape[0] + shape[1]);
+            double largest = Math.Max(other.Alpha[0], other.Beta[0]), smallest = largest;
+            for (int k = 0; k < Math.Min(4, Math.Min(shape[0], shape[1]) - 1); k++) {
+                one.Step();
+                other.Step();
+                (largest, smallest) = (Math.Max(largest, other.Alpha[0]), Math.Min(smallest, Math.Min(other.Alpha[0], other.Beta[0])));
+                double amplified = tolerance * largest / smallest;
+                Assert.That(one.Beta[0], Is.EqualTo(other.Beta[0]).Within(amplified * largest), $"beta {k}");
+                Assert.That(one.Alpha[0], Is.EqualTo(other.Alpha[0]).Within(amplified * largest), $"alpha {k}");
+                Check.Close(one.U, other.U, 10 * amplified, $"u {k}");
+                Check.Close(one.V, other.V, 10 * amplified, $"v {k}");
+            }
+        } finally {
+            set_num_threads(before);
+        }
+    }
+
+    [Test]
+    public void The_same_threads_give_the_same_bits_and_nothing_is_left([Values(1, 2)] int threads)
+    {
+        using var scope = NewDisposeScope();
+        int before = get_num_threads();
+        set_num_threads(threads);
+        try {
+            LinearOperator A = LinearOperator.FromMatrix(Problems.Random(1, 900, 400));
+            Tensor b = Problems.Random(2, 900);
+            double[] first = Problems.Values(linalg.lsmr(A, b).Solution);
+            for (int i = 0; i < 5; i++)
+                Assert.That(Problems.Values(linalg.lsmr(A, b).Solution), Is.EqualTo(first));
+            Check.LeavesNoTensors(() => linalg.lsmr(A, b), 1);
+        } finally {
+            set_num_threads(before);
+        }
+    }
+
+    [Test]
+    public void Squares_that_leave_the_range_do_not_spoil_a_norm([Values(1e-130, 1e130)] double scale)
+    {
+        using var scope = NewDisposeScope();
+        Tensor M = Problems.Matrix(30, 10, 10, 1), b = Problems.Random(2, 30);
+        LsmrResult plain = linalg.lsmr(LinearOperator.FromMatrix(M), b), scaled = linalg.lsmr(LinearOperator.FromMatrix(M * scale), b);
+        Assert.That((scaled.Stop, scaled.Iterations), Is.EqualTo((plain.Stop, plain.Iterations)));
+        Check.Close(scaled.Solution * scale, plain.Solution, 1e-8, "x");
+    }
+
+    [Test]
+    public void A_NaN_in_the_matrix_stops_the_solve([Values] bool transposed)
+    {
+        using var scope = NewDisposeScope();
+        Tensor M = Problems.Random(1, 12, 12);
+        M[7, 5] = double.NaN;
+        LinearOperator A = LinearOperator.FromMatrix(M);
+        Assert.That(linalg.lsmr(transposed ? A.T : A, Problems.Random(2, 12)).Stop, Is.EqualTo(LsmrStop.NonFinite));
+    }
+}
