@@ -69,7 +69,7 @@ public class ReadmeTests
         var result = Lsmr.Solve(LinearOperator.FromMatrix(M), b, options);
         result.Solution.sum().backward();
         var report = result.GradientReport;
-        Console.WriteLine($"{report!.Kind}: dL/dM is right to {report.Operator!.Value.Relative:0e+00}, by {report.Runs} runs");
+        Console.WriteLine($"{report!.Kind} after {report.Runs} run: dL/dM is right to 1e-6: {report.Operator!.Value.Relative <= 1e-6}");
         #endregion
     }
 
@@ -140,7 +140,7 @@ public class ReadmeTests
         var A = LinearOperator.FromMatrix(linalg.vander(linspace(0, 1, 30, dtype: float64), 8));    // polynomials: ill-conditioned
         var b = linspace(0, 1, 30, dtype: float64).exp();
         var history = new List<LsmrProgress>();
-        var result = linalg.lsmr(A, b, maxiter: 5, stop_when: p => { history.Add(p); return p.Elapsed > TimeSpan.FromSeconds(2); });
+        var result = linalg.lsmr(A, b, maxiter: 4, stop_when: p => { history.Add(p); return p.Elapsed > TimeSpan.FromSeconds(2); });
         Console.WriteLine(result);
         Console.WriteLine($"converged: {result.Converged}; |A'r| fell from {history[0].NormalResidualNorm:0.0e+00} to {history[^1].NormalResidualNorm:0.0e+00}");
         Console.WriteLine(linalg.lsmr(A, b, damp: 1e-2).Converged);

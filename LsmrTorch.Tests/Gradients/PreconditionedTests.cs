@@ -93,6 +93,18 @@ public class PreconditionedTests
     }
 
     [Test]
+    public void A_sketch_of_another_matrix_costs_iterations_and_moves_no_answer([Values(0, 0.3)] double damp, [Values] bool columns)
+    {
+        using var scope = NewDisposeScope();
+        Tensor M = Problems.Matrix(600, 20, 1e3, 1), drifted = M + 1e-4 * Problems.Random(3, 600, 20), b = columns ? Problems.Random(2, 600, 3) : Problems.Random(2, 600);
+        LinearOperator P = LsmrTorch.Preconditioner.Sketch(LinearOperator.FromMatrix(M), damp), A = LinearOperator.FromMatrix(drifted);
+        LsmrResult result = Lsmr.Solve(A, b, new LsmrOptions { Damp = damp, Atol = 1e-12, Btol = 1e-12, Preconditioner = P });
+        Assert.That(result.Converged, result.ToString());
+        Tensor truth = linalg.solve(drifted.t().mm(drifted) + damp * damp * eye(20, dtype: float64), drifted.t().matmul(b));
+        Check.Close(result.Solution, truth, 1e-8, "x");        // the truth's own error, eps cond^2, is the larger
+    }
+
+    [Test]
     public void What_does_not_fit_is_refused()
     {
         using var scope = NewDisposeScope();

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
@@ -40,7 +39,7 @@ internal static unsafe class FusedDense
         long share = ((m + threads - 1) / threads + 3) / 4 * 4;
         T[][] sums = [.. Enumerable.Range(0, threads).Select(_ => ArrayPool<T>.Shared.Rent((int)(2 * n)))];
         double[] squares = new double[threads];
-        nint rows = Address(matrix), from = Address(v), to = Address(u);
+        nint rows = Memory.Address(matrix), from = Memory.Address(v), to = Memory.Address(u);
         void Share(int t)
         {
             fixed (T* sum = sums[t])
@@ -51,7 +50,7 @@ internal static unsafe class FusedDense
         else
             Parallel.For(0, threads, Share);
 
-        var total = new Span<T>((T*)Address(image), (int)n);
+        var total = new Span<T>((T*)Memory.Address(image), (int)n);
         sums[0].AsSpan(0, (int)n).CopyTo(total);
         for (int t = 1; t < threads; t++)
             TensorPrimitives.Add(total, sums[t].AsSpan(0, (int)n), total);
@@ -131,12 +130,5 @@ internal static unsafe class FusedDense
     {
         double value = double.CreateTruncating(x);
         return value * value;
-    }
-
-    // A tensor's memory stays where it is as long as the tensor lives. A row suffices of one over what a span can hold.
-    private static nint Address(Tensor x)
-    {
-        using Tensor head = x.dim() == 2 ? x.narrow(0, 0, 1) : x.alias();
-        return (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(head.bytes));
     }
 }

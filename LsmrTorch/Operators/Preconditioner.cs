@@ -8,7 +8,7 @@ namespace LsmrTorch;
 /// iterations the better the condition of A P. With damping, that of [A; λI] P.
 /// </summary>
 /// <remarks>
-/// P is a constant: no gradients flow from it to A. Its one tensor belongs to the dispose scope in which P was made, so make
+/// P is a constant: no gradients flow from it to A. Its tensors belong to the dispose scope in which P was made, so make
 /// it in the scope in which it is used. A may change after that, as in training: P then fits less, but no answer is wrong.
 /// </remarks>
 public static class Preconditioner
@@ -47,7 +47,8 @@ public static class Preconditioner
     /// P = R⁻¹, R from the QR factorisation of [S A; damp I] for a random S with about oversampling · n rows, for an m × n
     /// matrix with m ≫ n, dense or in compressed rows. The condition of [A; damp I] P is then near (√γ + 1) / (√γ − 1), γ the
     /// oversampling, whatever A's is: LSMR gains a digit in about 2 / log10(γ) iterations. Takes 4mn additions, then the
-    /// time (γ to 2γ times n³ multiplications) and the memory (γn² numbers) of factorising S A; P itself holds n² numbers.
+    /// time (γ to 2γ times n³ multiplications) and the memory (γn² numbers) of factorising S A, which P holds beside R: it also
+    /// gives LSMR a start, the solution of the sketched problem, that has a digit or more.
     /// Where A has no more rows than S would have, R is A's own.
     /// </summary>
     /// <remarks>
@@ -59,7 +60,7 @@ public static class Preconditioner
     /// <param name="oversampling">γ, over 1: more makes the factorisation dearer and the iterations fewer.</param>
     /// <param name="seed">Seed of S.</param>
     /// <exception cref="ArgumentException">A is no matrix, is not finite, or has dependent columns and is not damped; damp is negative, or oversampling not over 1.</exception>
-    public static LinearOperator Sketch(LinearOperator A, double damp = 0, double oversampling = 3, long seed = 0)
+    public static LinearOperator Sketch(LinearOperator A, double damp = 0, double oversampling = 3.5, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(A);
         Require.NonNegative(damp, nameof(damp));
@@ -76,7 +77,8 @@ public static class Preconditioner
         Tensor sketch = A.Sketched(S)
             ?? throw new ArgumentException($"A sketch is made from the entries of a matrix, dense or in compressed rows, but A is {A}.", nameof(A));
         RequireFinite(sketch, "A's entries");
-        return new TriangularInverse(scope.MoveToOuter(Triangle.Of(sketch, damp)));
+        Tensor R = scope.MoveToOuter(Triangle.Of(sketch, damp));
+        return new SketchedInverse(R, S.MoveToOuter(scope), scope.MoveToOuter(sketch));
     }
 
     private static void RequireFinite(Tensor x, string what)
@@ -98,38 +100,5 @@ public static class Preconditioner
             Vectors.AddScaled(mean, 1.0 / probes, row.mul(row));
         }
         return mean;
-    }
-
-    /// <summary>R⁻¹ for an upper triangular R.</summary>
-    private sealed class TriangularInverse(Tensor R) : LinearOperator([R.shape[1]], [R.shape[0]], R.dtype, R.device)
-    {
-        protected internal override Tensor MatVec(Tensor v) => Solve(R, v, upper: true);
-
-        protected internal override Tensor VecMat(Tensor u)
-        {
-            using Tensor transpose = R.t();
-            return Solve(transpose, u, upper: false);
-        }
-
-        protected internal override Tensor MatVecs(Tensor V) => linalg.solve_triangular(R, V, upper: true);
-
-        protected internal override Tensor VecMats(Tensor U)
-        {
-            using Tensor transpose = R.t();
-            return linalg.solve_triangular(transpose, U, upper: false);
-        }
-
-        private static Tensor Solve(Tensor triangle, Tensor x, bool upper)
-        {
-            using Tensor column = x.unsqueeze(1);
-            using Tensor solution = linalg.solve_triangular(triangle, column, upper);
-            return solution.squeeze(1);
-        }
-
-        internal override bool MayRequireGrad => R.requires_grad;
-
-        internal override IEnumerable<Tensor> Held => [R];
-
-        internal override LinearOperator With(Queue<Tensor> held) => new TriangularInverse(held.Dequeue());
     }
 }

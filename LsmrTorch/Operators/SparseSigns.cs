@@ -42,10 +42,25 @@ internal sealed class SparseSigns
         return new SparseSigns(indices.unsqueeze(0), ones([1, size], dtype, device), size);
     }
 
+    public long Columns => targets.shape[1];
+
+    /// <summary>The same S, whose tensors leave the scope.</summary>
+    public SparseSigns MoveToOuter(DisposeScope scope)
+    {
+        scope.MoveToOuter(targets);
+        scope.MoveToOuter(signs);
+        return this;
+    }
+
     /// <summary>S A for a dense A; one that is not contiguous is copied.</summary>
     public Tensor Times(Tensor matrix)
     {
         using var scope = NewDisposeScope();
+        if (matrix.device_type == DeviceType.CPU && matrix.numel() > 0) {
+            Tensor product = zeros(rows, matrix.shape[1], matrix.dtype, matrix.device);
+            SignedSums.Add(matrix.detach().contiguous(), targets, signs, product);
+            return scope.MoveToOuter(product);
+        }
         using Scalar count = matrix.shape[0];
         Tensor columnOf = arange(count, int64, matrix.device).expand_as(targets).reshape(-1);
         Tensor places = stack([targets.reshape(-1), columnOf]);

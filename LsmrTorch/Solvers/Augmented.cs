@@ -35,17 +35,33 @@ internal static class Augmented
         return [.. Vectors.Dots(Ax, unit, columns).Zip(Vectors.Dots(x, image, columns), (left, right) => Math.Abs(left - right))];
     }
 
-    /// <summary>About ‖A‖₂ from below, √(‖AᵀA z‖ / ‖z‖) for a random z: two products, where no iteration on A itself told it.</summary>
+    /// <summary>r = b − A x and Aᵀr, by one read of A where it can.</summary>
+    public static (Tensor R, Tensor Atr) Residual(LinearOperator A, Tensor b, Tensor x)
+    {
+        if (A.Fusion == Fusion.Step && x.dim() == A.InputShape.Count) {
+            Tensor r = Vectors.Copy(b), Atr = zeros([.. A.InputShape], A.dtype, A.device);
+            using Tensor dense = x.contiguous();
+            A.FusedStep(dense, r, 1, Atr);          // both negative
+            Vectors.Scale(r, -1);
+            Vectors.Scale(Atr, -1);
+            return (r, Atr);
+        }
+        Tensor rest = b.sub(Product(A, x));
+        return (rest, TransposedProduct(A, rest).clone());
+    }
+
+    /// <summary>About ‖A‖₂ from below, √(‖AᵀA z‖ / ‖z‖) for a random z, where no iteration on A itself told it.</summary>
     public static double Norm(LinearOperator A)
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         using var generator = new Generator(1, CPU);
-        Tensor z = randn([.. A.InputShape], float64, generator: generator).to(A.dtype).to(A.device), Az = A.MatVec(z).clone();
+        Tensor z = randn([.. A.InputShape], float64, generator: generator).to(A.dtype).to(A.device);
+        (Tensor Az, Tensor AtAz) = Residual(A, zeros([.. A.OutputShape], A.dtype, A.device), z);
         double size = Vectors.Norm(z), once = Vectors.Norm(Az);
         if (size == 0 || once == 0)
             return 0;
-        Vectors.Divide(Az, once);                   // so that no square leaves the dtype
-        return Math.Sqrt(Vectors.Norm(A.VecMat(Az))) * Math.Sqrt(once / size);
+        double twice = Vectors.Norm(AtAz);
+        return double.IsFinite(twice) && twice > 0 ? Math.Sqrt(twice) / Math.Sqrt(size) : once / size;
     }
 }

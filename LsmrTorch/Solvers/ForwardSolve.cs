@@ -59,11 +59,13 @@ internal static class ForwardSolve
         return run;
     }
 
-    // x = s + P y with s = x0 or the warm start; λ‖x − x0‖ becomes rows.
+    // x = s + P y with s = x0, the warm start or the sketch's guess (which decides nothing); λ‖x − x0‖ becomes rows.
     private static LsmrResult Preconditioned(LinearOperator A, LinearOperator P, Tensor b, Tensor? x0, Tensor? warm, double damp, LsmrOptions options)
     {
         (LinearOperator M, Tensor rhs) = damp > 0 ? Augmented.Problem(A, b, x0, damp) : (A, b);
         Tensor? start = warm ?? x0;
+        if (warm is null && P is SketchedInverse sketch && sketch.Guess(x0 is null ? b : b.sub(Augmented.Product(A, x0))) is Tensor guess)
+            start = x0 is null ? guess : x0.add(guess);
         if (start is not null)
             rhs = rhs.sub(Augmented.Product(M, start));
         LsmrResult run = PlainLsmr.Solve(M * P, rhs, null, 0, options, new LsmrRules(options, M, damp));
@@ -84,9 +86,8 @@ internal static class ForwardSolve
         int count = result.Columns.Count;
         Tensor x = result.Solution, d = x0 is null ? x : x.sub(x0);
         LinearOperator products = A.Prepare();
-        Tensor Ax = Augmented.Product(products, x), r = b.sub(Ax);
-        Tensor normal = Augmented.TransposedProduct(products, r);
-        double[] rNorms = Vectors.Norms(r, count), mismatches = Augmented.Mismatch(x, Ax, r, normal, rNorms);
+        (Tensor r, Tensor normal) = Augmented.Residual(products, b, x);
+        double[] rNorms = Vectors.Norms(r, count), mismatches = Augmented.Mismatch(x, b.sub(r), r, normal, rNorms);
         Vectors.AddScaled(normal, -damp * damp, d);
         double[] bNorms = Vectors.Norms(b, count), dNorms = Vectors.Norms(d, count), normals = Vectors.Norms(normal, count);
         double[] residuals = [.. rNorms.Zip(dNorms, (rNorm, dNorm) => double.Hypot(rNorm, damp * dNorm))];

@@ -1,0 +1,54 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>
+/// Sums of a row-major matrix's rows with factors, on the CPU. Threads take blocks of columns, narrow enough that the sums of
+/// a block stay in the cache while all rows go by; no two threads write to the same place, and the order of the sums is fixed.
+/// </summary>
+internal static unsafe class SignedSums
+{
+    private const long Block = 128;     // columns
+
+    /// <summary>sums[targets[k, i]] += factors[k, i] · matrix[i] for all k and i; contiguous tensors, of one dtype but for the int64 targets.</summary>
+    public static void Add(Tensor matrix, Tensor targets, Tensor factors, Tensor sums)
+    {
+        using Tensor places = targets.contiguous(), weights = factors.contiguous();
+        if (matrix.dtype == ScalarType.Float64)
+            Add<double>(matrix, places, weights, sums);
+        else
+            Add<float>(matrix, places, weights, sums);
+    }
+
+    private static void Add<T>(Tensor matrix, Tensor targets, Tensor factors, Tensor sums) where T : unmanaged, INumber<T>
+    {
+        (long m, long n, long count) = (matrix.shape[0], matrix.shape[1], targets.shape[0]);
+        nint from = Memory.Address(matrix), index = Memory.Address(targets), factor = Memory.Address(factors), to = Memory.Address(sums);
+        int threads = Math.Max(1, get_num_threads());
+        Parallel.For(0, (int)((n + Block - 1) / Block), new ParallelOptions { MaxDegreeOfParallelism = threads }, block => {
+            T* A = (T*)from, S = (T*)to, weights = (T*)factor;
+            long* places = (long*)index;
+            long first = block * Block, width = Math.Min(Block, n - first);
+            for (long i = 0; i < m; i++) {
+                for (long k = 0; k < count; k++)
+                    AddScaled(S + places[k * m + i] * n + first, weights[k * m + i], A + i * n + first, width);
+            }
+        });
+        GC.KeepAlive(matrix);
+        GC.KeepAlive(sums);
+    }
+
+    private static void AddScaled<T>(T* sum, T factor, T* row, long length) where T : unmanaged, INumber<T>
+    {
+        int width = Vector<T>.Count;
+        Vector<T> factors = new(factor);
+        long j = 0;
+        for (; j + width <= length; j += width)
+            Unsafe.WriteUnaligned(sum + j, Unsafe.ReadUnaligned<Vector<T>>(sum + j) + factors * Unsafe.ReadUnaligned<Vector<T>>(row + j));
+        for (; j < length; j++)
+            sum[j] += factor * row[j];
+    }
+}
