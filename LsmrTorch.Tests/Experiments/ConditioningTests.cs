@@ -16,6 +16,8 @@ public class ConditioningTests
         Tolerances = [1e-3, 1e-5, 1e-7, 1e-9, 1e-11],
         Noises = [1e-4, 1e-6, 1e-8, 1e-10],
         Damps = [0, 1e-2],
+        TallRows = 600,
+        TallColumns = 30,
     };
 
     private TemporaryFolder _folder = null!;
@@ -72,7 +74,7 @@ public class ConditioningTests
     [Test]
     public void Every_point_is_a_line_of_metrics()
     {
-        JsonNode[] lines = [.. File.ReadAllLines(_folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
+        JsonNode[] lines = [.. Points("whole").Select(line => JsonNode.Parse(line)!)];
         Assert.That(lines, Has.Length.EqualTo((3 + (3 * 5) + 4) * 2 * 2 * 2)); // values x types x dampings x seeds
         foreach (string name in new[] { "sweep", "dtype", "damp", "value", "stop", "iterations", "backward_products", "converged" }) {
             Assert.That(lines.All(line => line[name] is not null), name);
@@ -93,7 +95,20 @@ public class ConditioningTests
     public void The_same_seed_gives_the_same_numbers()
     {
         Run("again");
-        Assert.That(File.ReadAllText(_folder["again/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(_folder["whole/metrics.jsonl"])));
+        Assert.That(Points("again"), Is.EqualTo(Points("whole")));
+    }
+
+    [Test]
+    public void A_tall_matrix_is_solved_beside_lstsq()
+    {
+        JsonObject figures = Figures("whole");
+        foreach (string name in new[] { "over_lstsq", "seconds", "lstsq_seconds" }) {
+            Assert.That(figures["tall_600x30_" + name]!.GetValue<double>(), Is.Positive, name);
+        }
+        Assert.That(figures["tall_600x30_iterations"]!.GetValue<double>(), Is.InRange(5, 100));
+        Assert.That(figures["tall_600x30_error"]!.GetValue<double>(), Is.InRange(0, 1e-8));
+        Assert.That(figures["tall_600x30_lstsq_error"]!.GetValue<double>(), Is.InRange(0, 1e-8));
+        Assert.That(File.ReadAllLines(_folder["whole/metrics.jsonl"]).Count(line => line.Contains("\"kind\":\"tall\"")), Is.EqualTo(3));
     }
 
     [Test]
@@ -119,6 +134,9 @@ public class ConditioningTests
         var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
         return (new ConditioningExperiment().Execute(s_tiny, new RunSettings { Out = _folder[name], Seed = 3 }, console), output.ToString());
     }
+
+    private string[] Points(string run) =>
+        [.. File.ReadAllLines(_folder[run + "/metrics.jsonl"]).Where(line => line.Contains("\"kind\":\"point\""))];
 
     private JsonObject Figures(string run) =>
         (JsonObject)JsonNode.Parse(File.ReadAllText(_folder[run + "/summary.json"]))!["figures"]!;

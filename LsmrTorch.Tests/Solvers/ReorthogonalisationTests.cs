@@ -50,8 +50,21 @@ public class ReorthogonalisationTests
         Tensor V = stack(vs, 1).reshape(30, 25, columns);
         for (int j = 0; j < columns; j++) {
             Tensor Vj = V.select(2, j);
-            Check.Close(Vj.t().mm(Vj), eye(25, dtype: float64), 1e-10, "V'V");   // one pass leaves eps times the norm cancelled
+            Check.Close(Vj.t().mm(Vj), eye(25, dtype: float64), 1e-10, "V'V");
         }
+    }
+
+    [Test]
+    public void With_all_v_kept_a_backward_solve_ends_where_the_space_does([Values(1e2, 1e6, 1e10)] double cond, [Values(0, 1e-4)] double damp)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        Tensor M = Problems.Matrix(64, 16, cond, 1), p = Problems.Random(2, 64), g = M.t().mv(p);
+        CraigmrResult run = Craigmr.Solve(LinearOperator.FromMatrix(M).T, g, new CraigmrOptions { Damp = damp, Tolerance = 0, Reorthogonalise = 64 });
+        Assert.That(run.Stop, Is.EqualTo(CraigmrStop.Residual), run.ToString());
+        Assert.That(run.Iterations, Is.LessThanOrEqualTo(17), "n, and one to see it");
+        Tensor left = g - M.t().mv(run.Solution) - (damp * damp * run.Multiplier);
+        Assert.That(Vectors.Norm(left), Is.LessThan(1e-14 * (Vectors.Norm(g) + Vectors.Norm(run.Solution) + Vectors.Norm(run.Multiplier))));
     }
 
     [Test]

@@ -104,9 +104,17 @@ public static class Craigmr
                 : null;
         }
         return numbers.ResidualNorm <= tolerance * numbers.RightHandSideNorm ? CraigmrStop.Residual
-            : numbers.TransposedResidualNorm <= roundoff * numbers.NormBound * numbers.ResidualNorm ? CraigmrStop.Inconsistent
+            : numbers.TransposedResidualNorm <= roundoff * numbers.NormBound * numbers.ResidualNorm ? AtTheEnd(at, column, roundoff)
             : at.Iterations >= limit ? CraigmrStop.IterationLimit
             : null;
+    }
+
+    // No step can make the residual less: it is what A does not reach, or round-off of the products that it is made of.
+    private static CraigmrStop AtTheEnd(CraigmrIteration at, int column, double roundoff)
+    {
+        CraigmrRecurrence numbers = at.Numbers(column);
+        double size = numbers.RightHandSideNorm + numbers.NormBound * Vectors.Norms(at.X, at.Columns)[column];
+        return numbers.ResidualNorm <= roundoff * Math.Sqrt(at.Iterations) * size ? CraigmrStop.Residual : CraigmrStop.Inconsistent;
     }
 
     // y is of the size of b / sigma², which may leave float32 though every product stays in it.

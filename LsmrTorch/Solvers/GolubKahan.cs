@@ -148,8 +148,30 @@ internal sealed class GolubKahan
     // Whether a column has somewhere to go.
     private bool Continues() => Beta.Any(beta => beta > 0 && double.IsFinite(beta));
 
-    // v = v - Q Q'v for the recent ones, the columns of Q.
+    // Twice where the first time took digits (Kahan and Parlett: "twice is enough"). What is only round-off after that is no direction:
+    // the space is exhausted, and round-off made a unit vector would be one more copy of what Q holds, and grow with each. Where
+    // beta is round-off of what was taken away, u was such a copy itself, and A'u = beta v + alpha v+ not true of it.
     private void Reorthogonalise(Tensor recent)
+    {
+        double[] before = Vectors.Norms(V, Beta.Length);
+        Project(recent);
+        double[] after = Vectors.Norms(V, Beta.Length);
+        if (after.Where((norm, j) => norm < 0.5 * before[j]).Any()) {
+            Project(recent);
+            after = Vectors.Norms(V, Beta.Length);
+        }
+        double roundoff = 3 * Vectors.Epsilon(V.dtype);
+        double[] kept = [.. after.Select((norm, j) => norm <= roundoff * Math.Max(before[j], Beta[j]) ? 0.0 : 1)];
+        if (!kept.Contains(0))
+            return;
+        Vectors.Scale(V, kept);
+        double[] isNew = [.. kept.Select((keep, j) => keep == 0 && Beta[j] <= 10 * roundoff * before[j] ? 0.0 : 1)];
+        Vectors.Scale(U, isNew);
+        Beta = [.. Beta.Zip(isNew, (beta, keep) => keep * beta)];
+    }
+
+    // v = v - Q Q'v for the recent ones, the columns of Q.
+    private void Project(Tensor recent)
     {
         Tensor v = V.reshape(-1, Alpha.Length).t().unsqueeze(-1);                           // (columns, n, 1)
         Tensor components = recent.bmm(v);

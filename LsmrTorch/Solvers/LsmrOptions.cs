@@ -42,7 +42,7 @@ public sealed record LsmrOptions
     public LinearOperator? Preconditioner { get; init; }
 
     /// <summary>
-    /// The number w of past v that each new one is made orthogonal against; default 0. It costs w vectors of memory and 4wn
+    /// The number w of past v that each new one is made orthogonal against; default 0. It costs w vectors of memory and 4wn to 8wn
     /// operations an iteration, and saves iterations where round-off costs them (the ill-conditioned). At most n.
     /// </summary>
     public int Reorthogonalise { get; init; }

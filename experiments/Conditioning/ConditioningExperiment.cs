@@ -3,9 +3,9 @@ using TorchSharp;
 
 namespace LsmrTorch.Experiments.Conditioning;
 
-/// <summary>When do the gradients break?</summary>
+/// <summary>When do the gradients break? And what does a sketched preconditioner make of a tall dense matrix?</summary>
 internal sealed class ConditioningExperiment() : TrainingExperiment<ConditioningSizes>(
-    "conditioning", "Gradient error against the condition of A, the tolerances, and noise in the products.")
+    "conditioning", "Gradient error against the condition of A, the tolerances, and noise in the products; a tall dense solve beside lstsq.")
 {
     /// <inheritdoc/>
     protected override ConditioningSizes SizesOf(RunSettings settings) => ConditioningSizes.Of(settings.Preset);
@@ -13,6 +13,7 @@ internal sealed class ConditioningExperiment() : TrainingExperiment<Conditioning
     /// <inheritdoc/>
     protected override Summary Train(ConditioningSizes sizes, RunContext context)
     {
+        int threads = torch.get_num_threads();
         if (context.Settings.Threads is null) {
             torch.set_num_threads(1); // matrices of a few kilobytes
         }
@@ -28,7 +29,20 @@ internal sealed class ConditioningExperiment() : TrainingExperiment<Conditioning
             progress.Report(results.Count, $"point {results.Count}/{points.Length}, {point.Sweep}");
         }
         progress.Clear();
-        return ConditioningReport.Of(sizes, results, context.Folder);
+        return ConditioningReport.Of(sizes, results, Tall(sizes, threads, context), context.Folder);
+    }
+
+    // On all threads that the run was given: this matrix is large.
+    private static TallResult Tall(ConditioningSizes sizes, int threads, RunContext context)
+    {
+        context.Console.Stop.ThrowIfCancellationRequested();
+        context.Console.Out.WriteLine($"A dense {sizes.TallRows} x {sizes.TallColumns} matrix beside torch.linalg.lstsq");
+        torch.set_num_threads(threads);
+        TallResult tall = TallTiming.Run(sizes.TallRows, sizes.TallColumns, context.Settings.Seed, context.Device);
+        foreach (TallRound round in tall.Rounds) {
+            context.Folder.WriteMetric("tall", round);
+        }
+        return tall;
     }
 
     private static IEnumerable<Point> Points(ConditioningSizes sizes) =>

@@ -7,12 +7,13 @@ namespace LsmrTorch.Experiments.Conditioning;
 internal static class ConditioningReport
 {
     /// <summary>Puts a summary together and draws its plots.</summary>
-    public static Summary Of(ConditioningSizes sizes, IReadOnlyList<PointResult> results, RunFolder folder)
+    public static Summary Of(ConditioningSizes sizes, IReadOnlyList<PointResult> results, TallResult tall, RunFolder folder)
     {
         Median[] medians = [.. results.GroupBy(at => (at.Point.Sweep, at.Point.Lane, at.Point.Value)).Select(group => new Median(
             group.Key.Sweep, group.Key.Lane, group.Key.Value, MedianOf(group.Select(at => at.Error)), group.All(at => at.Converged)))];
         Lane[] lanes = [.. medians.Select(at => at.Lane).Distinct()];
         Dictionary<string, double> figures = Figures(medians, lanes);
+        AddTall(figures, tall);
         return new Summary {
             Title = "conditioning: when do the gradients break?",
             Question = "How far are the gradients to b and A from the truth as A gets worse conditioned, as the tolerances of the solve "
@@ -20,7 +21,7 @@ internal static class ConditioningReport
                 + "user expects if the error falls in proportion with it: an exponent of 1.",
             Table = Table(medians, lanes),
             Figures = figures,
-            Notes = Notes(sizes, results, figures),
+            Notes = [.. Notes(sizes, results, figures), TallNote(figures, tall)],
             Plots = ConditioningPlots.Draw(sizes, medians, lanes, folder),
         };
     }
@@ -65,6 +66,29 @@ internal static class ConditioningReport
         double Slope(Sweep sweep, Lane lane) =>
             Exponent(medians.Where(at => at.Sweep == sweep && at.Lane == lane).Select(at => (at.Value, at.Error)));
     }
+
+    private static void AddTall(Dictionary<string, double> figures, TallResult tall)
+    {
+        string name = TallName(tall);
+        double seconds = MedianOf(tall.Rounds.Select(at => at.Seconds)), lstsqSeconds = MedianOf(tall.Rounds.Select(at => at.LstsqSeconds));
+        figures[name + "_over_lstsq"] = seconds / lstsqSeconds;
+        figures[name + "_seconds"] = seconds;
+        figures[name + "_lstsq_seconds"] = lstsqSeconds;
+        figures[name + "_iterations"] = tall.Rounds.Max(at => at.Iterations);
+        figures[name + "_error"] = tall.Rounds.Max(at => at.Error);
+        figures[name + "_lstsq_error"] = tall.Rounds.Max(at => at.LstsqError);
+    }
+
+    private static string TallNote(Dictionary<string, double> figures, TallResult tall)
+    {
+        string name = TallName(tall);
+        return $"A dense {tall.Rows} x {tall.Columns} matrix, float64, cond {TallTiming.Cond:0e+0}, misfit {TallTiming.Misfit:P0}, {tall.Threads} threads: a sketch and LSMR to "
+            + $"{TallTiming.Tolerance:0e+0} take {figures[name + "_seconds"]:G3} s ({figures[name + "_iterations"]} iterations, stop {tall.Stop}, "
+            + $"error of A x {figures[name + "_error"]:0.0e+00}), torch.linalg.lstsq {figures[name + "_lstsq_seconds"]:G3} s (error {figures[name + "_lstsq_error"]:0.0e+00}): "
+            + $"{figures[name + "_over_lstsq"]:F2} of it. Medians of {tall.Rounds.Count}, taking turns.";
+    }
+
+    private static string TallName(TallResult tall) => $"tall_{tall.Rows}x{tall.Columns}";
 
     /// <summary>The plain float64 solve without damping has the short names.</summary>
     private static string Suffix(Lane lane) =>

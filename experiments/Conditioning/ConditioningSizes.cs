@@ -29,6 +29,12 @@ internal sealed record ConditioningSizes
     /// <summary>‖b − A x‖ that no x removes, relative to ‖b‖.</summary>
     public double Misfit { get; init; } = 0.01;
 
+    /// <summary>m of the dense matrix that is solved with beside torch.linalg.lstsq.</summary>
+    public required int TallRows { get; init; }
+
+    /// <summary>Its n.</summary>
+    public required int TallColumns { get; init; }
+
     /// <summary>Iterations of each solve at most.</summary>
     public int MaxIterations => 20 * Columns;
 
@@ -40,6 +46,8 @@ internal sealed record ConditioningSizes
             Conds = Powers(0, 12, 2),
             Tolerances = Powers(-2, -14, 2),
             Noises = Powers(-3, -12, 1),
+            TallRows = 2000,
+            TallColumns = 200,
         },
         "small" => new ConditioningSizes {
             Columns = 64,
@@ -47,6 +55,8 @@ internal sealed record ConditioningSizes
             Conds = Powers(0, 12, 1),
             Tolerances = Powers(-2, -14, 1),
             Noises = Powers(-3, -12, 1),
+            TallRows = 20000,
+            TallColumns = 2000,
         },
         _ => throw new ExperimentException($"conditioning has no preset '{preset}': it repeats nothing published; small is its largest."),
     };
