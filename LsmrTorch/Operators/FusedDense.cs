@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Numerics;
-using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
@@ -84,17 +84,17 @@ internal static unsafe class FusedDense
     private static double FourRows<T>(T* a, long n, T* v, T* u, T alpha, T* sum) where T : unmanaged, INumber<T>
     {
         T* b = a + n, c = b + n, d = c + n;
-        int width = Vector<T>.Count;
-        Vector<T> s0 = default, s1 = default, s2 = default, s3 = default;
+        int width = Vector512<T>.Count;
+        Vector512<T> s0 = default, s1 = default, s2 = default, s3 = default;
         long j = 0;
         for (; j + width <= n; j += width) {
-            Vector<T> x = Unsafe.ReadUnaligned<Vector<T>>(v + j);
-            s0 += x * Unsafe.ReadUnaligned<Vector<T>>(a + j);
-            s1 += x * Unsafe.ReadUnaligned<Vector<T>>(b + j);
-            s2 += x * Unsafe.ReadUnaligned<Vector<T>>(c + j);
-            s3 += x * Unsafe.ReadUnaligned<Vector<T>>(d + j);
+            Vector512<T> x = Vector512.Load(v + j);
+            s0 = MultiplyAdd(x, Vector512.Load(a + j), s0);
+            s1 = MultiplyAdd(x, Vector512.Load(b + j), s1);
+            s2 = MultiplyAdd(x, Vector512.Load(c + j), s2);
+            s3 = MultiplyAdd(x, Vector512.Load(d + j), s3);
         }
-        T t0 = Vector.Sum(s0), t1 = Vector.Sum(s1), t2 = Vector.Sum(s2), t3 = Vector.Sum(s3);
+        T t0 = Vector512.Sum(s0), t1 = Vector512.Sum(s1), t2 = Vector512.Sum(s2), t3 = Vector512.Sum(s3);
         for (; j < n; j++) {
             t0 += v[j] * a[j];
             t1 += v[j] * b[j];
@@ -107,16 +107,22 @@ internal static unsafe class FusedDense
         t3 -= alpha * u[3];
         (u[0], u[1], u[2], u[3]) = (t0, t1, t2, t3);
 
-        Vector<T> w0 = new(t0), w1 = new(t1), w2 = new(t2), w3 = new(t3);
+        Vector512<T> w0 = Vector512.Create(t0), w1 = Vector512.Create(t1), w2 = Vector512.Create(t2), w3 = Vector512.Create(t3);
         for (j = 0; j + width <= n; j += width) {
-            Vector<T> more = w0 * Unsafe.ReadUnaligned<Vector<T>>(a + j) + w1 * Unsafe.ReadUnaligned<Vector<T>>(b + j)
-                + (w2 * Unsafe.ReadUnaligned<Vector<T>>(c + j) + w3 * Unsafe.ReadUnaligned<Vector<T>>(d + j));
-            Unsafe.WriteUnaligned(sum + j, Unsafe.ReadUnaligned<Vector<T>>(sum + j) + more);
+            Vector512<T> more = MultiplyAdd(w1, Vector512.Load(b + j), MultiplyAdd(w0, Vector512.Load(a + j), Vector512.Load(sum + j)));
+            more = MultiplyAdd(w3, Vector512.Load(d + j), MultiplyAdd(w2, Vector512.Load(c + j), more));
+            more.Store(sum + j);
         }
         for (; j < n; j++)
             sum[j] += t0 * a[j] + t1 * b[j] + (t2 * c[j] + t3 * d[j]);
         return Square(t0) + Square(t1) + (Square(t2) + Square(t3));
     }
+
+    // x y + z, rounded once where the machine can.
+    private static Vector512<T> MultiplyAdd<T>(Vector512<T> x, Vector512<T> y, Vector512<T> z) =>
+        typeof(T) == typeof(double)
+            ? Vector512.MultiplyAddEstimate(x.AsDouble(), y.AsDouble(), z.AsDouble()).As<double, T>()
+            : Vector512.MultiplyAddEstimate(x.AsSingle(), y.AsSingle(), z.AsSingle()).As<float, T>();
 
     private static double OneRow<T>(T* a, long n, T* v, T* u, T alpha, T* sum) where T : unmanaged, INumber<T>
     {

@@ -1,5 +1,5 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -43,11 +43,11 @@ internal static unsafe class SignedSums
 
     private static void AddScaled<T>(T* sum, T factor, T* row, long length) where T : unmanaged, INumber<T>
     {
-        int width = Vector<T>.Count;
-        Vector<T> factors = new(factor);
+        int width = Vector512<T>.Count;
+        Vector512<T> factors = Vector512.Create(factor);
         long j = 0;
         for (; j + width <= length; j += width)
-            Unsafe.WriteUnaligned(sum + j, Unsafe.ReadUnaligned<Vector<T>>(sum + j) + factors * Unsafe.ReadUnaligned<Vector<T>>(row + j));
+            (Vector512.Load(sum + j) + factors * Vector512.Load(row + j)).Store(sum + j);
         for (; j < length; j++)
             sum[j] += factor * row[j];
     }

@@ -63,7 +63,7 @@ internal static class Triangle
         using var generator = new Generator(0, CPU);
         Tensor Lt = L.t(), x = Vectors.RandomSigns([L.shape[0], 1], 1, L.dtype, L.device, generator);
         double growth = 0;
-        for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < 4; i++) {
             Vectors.Divide(x, Vectors.Norm(x));
             x = linalg.solve_triangular(Lt, linalg.solve_triangular(L, x, upper: false), upper: true);
             growth = Vectors.Norm(x);
