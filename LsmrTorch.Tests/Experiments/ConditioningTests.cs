@@ -72,11 +72,37 @@ public class ConditioningTests
     }
 
     [Test]
+    public void A_sketch_and_reorthogonalisation_take_an_ill_conditioned_operator_further()
+    {
+        JsonObject figures = Figures("whole");
+        foreach (string variant in new[] { "reorthogonalised", "preconditioned" }) {
+            Assert.That(figures["error_cond_1e+3_" + variant]!.GetValue<double>(), Is.InRange(0, 1e-11), variant);
+        }
+        Assert.That(figures["noise_exponent_preconditioned"]!.GetValue<double>(), Is.InRange(0.8, 1.2));
+        JsonNode[] ours = [.. Points("whole").Select(line => JsonNode.Parse(line)!)
+            .Where(line => IsAt(line, "Cond", 1e3) && line["dtype"]!.GetValue<string>() == "float64" && line["damp"]!.GetValue<double>() == 0)];
+        int[] iterations = [.. new[] { "plain", "reorthogonalised", "preconditioned" }
+            .Select(variant => ours.Where(line => line["variant"]!.GetValue<string>() == variant).Max(line => line["backward_iterations"]!.GetValue<int>()))];
+        Assert.That(iterations[1], Is.LessThan(iterations[0]));
+        Assert.That(iterations[2], Is.LessThan(iterations[0]));
+    }
+
+    [Test]
+    public void A_sketch_that_finds_dependent_columns_is_a_failed_point()
+    {
+        JsonNode[] failed = [.. Points("whole").Select(line => JsonNode.Parse(line)!)
+            .Where(line => IsAt(line, "Cond", 1e12) && line["variant"]!.GetValue<string>() == "preconditioned" && line["failure"] is not null)];
+        Assert.That(failed, Is.Not.Empty);
+        Assert.That(failed.All(line => line["dtype"]!.GetValue<string>() == "float32" && line["damp"]!.GetValue<double>() == 0));
+        Assert.That(failed.All(line => line["failure"]!.GetValue<string>().Contains("depends on those before it")));
+    }
+
+    [Test]
     public void Every_point_is_a_line_of_metrics()
     {
         JsonNode[] lines = [.. Points("whole").Select(line => JsonNode.Parse(line)!)];
-        Assert.That(lines, Has.Length.EqualTo((3 + (3 * 5) + 4) * 2 * 2 * 2)); // values x types x dampings x seeds
-        foreach (string name in new[] { "sweep", "dtype", "damp", "value", "stop", "iterations", "backward_products", "converged" }) {
+        Assert.That(lines, Has.Length.EqualTo((3 + (3 * 5) + 4) * 3 * 2 * 2 * 2)); // values x variants x types x dampings x seeds
+        foreach (string name in new[] { "sweep", "dtype", "damp", "value", "stop", "iterations", "backward_runs", "backward_iterations", "converged" }) {
             Assert.That(lines.All(line => line[name] is not null), name);
         }
         Assert.That(lines.All(line => (line["error_b"] is null) == (line["failure"] is not null)));
@@ -85,8 +111,8 @@ public class ConditioningTests
     [Test]
     public void The_plots_are_there()
     {
-        foreach (string plot in new[] { "condition", "tolerance", "noise" }) {
-            Assert.That(File.ReadAllBytes(_folder[$"whole/plots/{plot}.png"])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
+        foreach (string plot in from sweep in new[] { "condition", "tolerance", "noise" } from dtype in new[] { "float64", "float32" } select $"{sweep}_{dtype}.png") {
+            Assert.That(File.ReadAllBytes(_folder["whole/plots/" + plot])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
         }
         Assert.That(_output, Does.Contain("ForwardTolerance").And.Contain("float32, λ = 0.01"));
     }
@@ -134,6 +160,9 @@ public class ConditioningTests
         var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
         return (new ConditioningExperiment().Execute(s_tiny, new RunSettings { Out = _folder[name], Seed = 3 }, console), output.ToString());
     }
+
+    private static bool IsAt(JsonNode line, string sweep, double value) =>
+        line["sweep"]!.GetValue<string>() == sweep && line["value"]!.GetValue<double>() == value;
 
     private string[] Points(string run) =>
         [.. File.ReadAllLines(_folder[run + "/metrics.jsonl"]).Where(line => line.Contains("\"kind\":\"point\""))];

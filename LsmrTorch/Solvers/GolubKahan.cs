@@ -160,7 +160,7 @@ internal sealed class GolubKahan
             Project(recent);
             after = Vectors.Norms(V, Beta.Length);
         }
-        double roundoff = 3 * Vectors.Epsilon(V.dtype);
+        double roundoff = 3 * Math.Sqrt(A.Columns) * Vectors.Epsilon(V.dtype);
         double[] kept = [.. after.Select((norm, j) => norm <= roundoff * Math.Max(before[j], Beta[j]) ? 0.0 : 1)];
         if (!kept.Contains(0))
             return;

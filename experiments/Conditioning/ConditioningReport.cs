@@ -1,10 +1,11 @@
+using System.Text.RegularExpressions;
 using LsmrTorch.Experiments.Running;
 using TorchSharp;
 
 namespace LsmrTorch.Experiments.Conditioning;
 
 /// <summary>The figures, the table and the notes of a finished run.</summary>
-internal static class ConditioningReport
+internal static partial class ConditioningReport
 {
     /// <summary>Puts a summary together and draws its plots.</summary>
     public static Summary Of(ConditioningSizes sizes, IReadOnlyList<PointResult> results, TallResult tall, RunFolder folder)
@@ -93,13 +94,13 @@ internal static class ConditioningReport
     /// <summary>The plain float64 solve without damping has the short names.</summary>
     private static string Suffix(Lane lane) =>
         (lane.Dtype == torch.ScalarType.Float64 ? "" : "_float32") + (lane.Damp == 0 ? "" : $"_damp_{lane.Damp:0e+0}")
-        + (lane.Variant == Variant.All[0].Name ? "" : "_" + lane.Variant);
+        + (lane.IsPlain ? "" : "_" + lane.Variant);
 
     private static SummaryTable Table(Median[] medians, Lane[] lanes) => new(
-        ["sweep", "value", .. lanes.Select(lane => lane.ToString())],
-        [.. medians.GroupBy(at => (at.Sweep, at.Value)).Select(group => (string[])[
-            $"{group.Key.Sweep}", $"{group.Key.Value:0e+0}",
-            .. lanes.Select(lane => group.Single(at => at.Lane == lane)).Select(Show),
+        ["sweep", "value", "variant", .. lanes.Select(lane => lane.Problem).Distinct()],
+        [.. medians.GroupBy(at => (at.Sweep, at.Value, at.Lane.Variant)).Select(group => (string[])[
+            $"{group.Key.Sweep}", $"{group.Key.Value:0e+0}", group.Key.Variant,
+            .. lanes.Where(lane => lane.Variant == group.Key.Variant).Select(lane => group.Single(at => at.Lane == lane)).Select(Show),
         ])]);
 
     private static string Show(Median at) =>
@@ -109,15 +110,20 @@ internal static class ConditioningReport
         ConditioningSizes sizes, IReadOnlyList<PointResult> results, Dictionary<string, double> figures) => [
         "The larger relative error of ∂b and ∂A, median over " + $"{sizes.Seeds} problems of {4 * sizes.Columns} x {sizes.Columns}, ‖A‖ = 1, "
             + $"singular values evenly spread on a logarithmic scale, misfit {sizes.Misfit:0e+0}; * marks points of which a solve "
-            + $"did not converge within {sizes.MaxIterations} iterations, or its gradient within as many.",
+            + $"did not converge within {sizes.MaxIterations} iterations, or its gradient within as many, or whose audit denied that it had "
+            + "(products with noise; a tolerance below round-off).",
         $"cond(A) = {sizes.SweepCond:0e+0} where tolerance or noise varies; tolerances are at their floor (3 eps) where they do not.",
         $"Without damping, in float64, the error goes with the power {figures["tolerance_exponent"]:F2} of the tolerance (of the forward "
             + $"one alone {figures["forward_tolerance_exponent"]:F2}, of the backward one alone {figures["backward_tolerance_exponent"]:F2}) and with "
             + $"the power {figures["noise_exponent"]:F2} of the noise.",
         $"{results.Count(at => !at.Converged && at.Failure is null)} of {results.Count} solves were accepted unconverged.",
-        .. results.Where(at => at.Failure is not null).GroupBy(at => at.Failure).Select(group =>
-            $"{group.Count()} gradients failed, such as {group.First().Point.Sweep} {group.First().Point.Value:0e+0}, {group.First().Point.Lane}: {group.Key}"),
+        .. results.Where(at => at.Failure is not null).GroupBy(at => Numbers().Replace(at.Failure!, "#")).Select(group =>
+            $"{group.Count()} gradients failed, such as {group.First().Point.Sweep} {group.First().Point.Value:0e+0}, {group.First().Point.Lane}: {group.First().Failure}"),
     ];
+
+    /// <summary>What differs between two failures of one kind.</summary>
+    [GeneratedRegex(@"\d[\d.e+-]*")]
+    private static partial Regex Numbers();
 
     private static double MedianOf(IEnumerable<double> values)
     {

@@ -46,9 +46,6 @@ internal sealed class GradedProblem : IDisposable
     /// <summary>A matrix of zeros that is added to A, so that its gradient is that to A.</summary>
     public Tensor Addend => _zero;
 
-    /// <summary>Products with A or Aᵀ so far.</summary>
-    public int Products { get; private set; }
-
     /// <summary>A by two closures; each product has fresh Gaussian noise of the chosen relative size.</summary>
     public LinearOperator Operator()
     {
@@ -59,12 +56,15 @@ internal sealed class GradedProblem : IDisposable
             [_v.shape[0]], _sigma.dtype, _sigma.device);
     }
 
+    /// <summary>A's entries, rounded: what a sketch is made of.</summary>
+    public Tensor Matrix() =>
+        Factors.U[TensorIndex.Colon, TensorIndex.Slice(0, Factors.Columns)].mul(tensor(Factors.Sigma)).mm(Factors.V.t()).to(_sigma.dtype, _sigma.device);
+
     /// <inheritdoc/>
     public void Dispose() => _noise.Dispose();
 
     private Tensor Perturbed(Tensor product)
     {
-        Products++;
         if (_noiseLevel == 0) {
             return product;
         }

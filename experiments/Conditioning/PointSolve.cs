@@ -28,17 +28,20 @@ internal static class PointSolve
                 WhenUnconverged = Unconverged.Accept,
             },
         };
-        LsmrOptions options = Variant.All.Single(variant => variant.Name == at.Lane.Variant).Apply(plain);
+        LsmrOptions options;
+        try {
+            options = Variant.All.Single(variant => variant.Name == at.Lane.Variant).Apply(plain, problem);
+        } catch (ArgumentException error) {
+            return PointResult.Failed(at, null, error.Message);
+        }
         LsmrResult result = Lsmr.Solve(problem.Operator(), b, options);
-        int before = problem.Products;
         Tensor[] found;
         try {
             found = Explained.Run(() => Gradient.Of(result.Solution.mul(problem.Cotangent).sum(), b, problem.Addend));
         } catch (LsmrException error) {
-            return new PointResult(at, double.PositiveInfinity, double.PositiveInfinity, double.PositiveInfinity,
-                result.Stop.ToString(), result.Iterations, problem.Products - before, Converged: false, error.Message);
+            return PointResult.Failed(at, result, error.Message);
         }
-        int products = problem.Products - before;
+        GradientReport report = result.GradientReport!;
 
         Tensor b64 = b.detach().cpu().to_type(float64), g64 = problem.Cotangent.cpu().to_type(float64);
         var truth = new DenseTruth(problem.Factors, sizes.Columns, at.Lane.Damp, b64, zeros(sizes.Columns, float64), g64);
@@ -47,7 +50,8 @@ internal static class PointSolve
             ErrorX: DenseTruth.Error(result.Solution, truth.Solution, 0),
             ErrorB: DenseTruth.Error(found[0], truth.P, 0),
             ErrorA: DenseTruth.Error(found[1], truth.MatrixGradient, 0),
-            result.Stop.ToString(), result.Iterations, products,
-            Converged: result.Converged && products < 2 * sizes.MaxIterations);
+            result.Stop.ToString(), result.Iterations, report.Runs, report.Iterations, report.RelativeResidual,
+            // The report does not say whether a run converged, but one that did ended before its limit.
+            Converged: result.Converged && (report.Iterations < sizes.MaxIterations || report.RelativeResidual <= backward));
     }
 }
