@@ -15,7 +15,7 @@ public sealed record CraigmrOptions
     /// <summary>Default 20 min(m, n), at least 200.</summary>
     public int? MaxIterations { get; init; }
 
-    /// <summary>As for <see cref="LsmrOptions.Reorthogonalise"/>, of vectors like x. Default 0.</summary>
+    /// <summary>As for <see cref="LsmrOptions.Reorthogonalise"/>, of vectors like y. Default 0.</summary>
     public int Reorthogonalise { get; init; }
 
     /// <summary>Cancels the solve between iterations with an <see cref="OperationCanceledException"/>.</summary>

@@ -22,18 +22,21 @@ internal sealed class GolubKahan
     private readonly Fusion fusion;
     private readonly Tensor? image;     // fused: A'u of this step, or A v for the next
     private bool hasImage;
-    private Tensor? recent;         // (columns, window, n): the last v of each column, zero where there are none yet
-    private long steps;
+    private readonly bool keepsU;
+    private Tensor? recent;         // (columns, window, n or m): the last v (or u) of each column, zero where there are none yet
+    private long remembered;
 
     /// <param name="A">Prepared for this solve.</param>
     /// <param name="start">Of A's OutputShape, or with one more dimension for columns. Taken over and overwritten; becomes u₁.</param>
     /// <param name="window">How many of the last v each new one is made orthogonal against.</param>
-    public GolubKahan(LinearOperator A, Tensor start, int window = 0)
+    /// <param name="keepsU">Whether u are kept orthogonal in place of v: for a solver that builds its answer from them.</param>
+    public GolubKahan(LinearOperator A, Tensor start, int window = 0, bool keepsU = false)
     {
         this.A = A;
         isBlock = start.dim() > A.OutputShape.Count;
         int columns = isBlock ? (int)start.shape[^1] : 1;
-        this.window = (int)Math.Min(window, A.Columns);
+        this.window = (int)Math.Min(window, keepsU ? A.Rows : A.Columns);
+        this.keepsU = keepsU;
         U = start;
         Beta = Normalise(U, columns);
         Alpha = new double[columns];
@@ -45,13 +48,13 @@ internal sealed class GolubKahan
             Alpha = Normalise(V, columns);
         }
         fusion = isBlock ? Fusion.None : A.Fusion;
-        if (fusion == Fusion.Transposed && this.window > 0)
-            fusion = Fusion.None;                       // v is changed after A v
+        if (fusion == (keepsU ? Fusion.Step : Fusion.Transposed) && this.window > 0)
+            fusion = Fusion.None;                       // what is changed has gone through the next product by then
         if (fusion != Fusion.None)
             image = zeros(fusion == Fusion.Step ? [.. A.InputShape] : [.. A.OutputShape], A.dtype, A.device);
         if (this.window > 0) {
-            recent = zeros(columns, this.window, A.Columns, A.dtype, A.device);
-            Remember();
+            recent = zeros(columns, this.window, keepsU ? A.Rows : A.Columns, A.dtype, A.device);
+            Remember(keepsU ? U : V);
         }
     }
 
@@ -86,13 +89,19 @@ internal sealed class GolubKahan
             return;
         }
         NextV();
-        if (recent is not null)
-            Remember();
     }
+
+    // With every one kept the vectors stay orthogonal, so that of u there are at most m and of v at most n: a further one would be noise.
+    private bool IsExhausted(long found, long dimension) => window >= Math.Min(A.Rows, A.Columns) && window > 0 && found >= dimension;
 
     // u = A v - alpha u
     private void NextU()
     {
+        if (IsExhausted(remembered, A.Rows)) {
+            Vectors.Fill(U, 0);
+            Beta = new double[Beta.Length];
+            return;
+        }
         if (fusion == Fusion.Step) {
             Beta = [A.FusedStep(V, U, Alpha[0], image!)];           // and the image A'u, of u before it is normalised
             Vectors.Divide(U, [Finite(Beta[0])]);
@@ -100,12 +109,21 @@ internal sealed class GolubKahan
         }
         using (NewDisposeScope())
             Vectors.ScaleAdd(U, Negated(Alpha), hasImage ? image! : isBlock ? A.MatVecs(V) : A.MatVec(V));
+        if (keepsU)
+            Reorthogonalise(U, Alpha);
         Beta = Normalise(U, Beta.Length);
+        if (keepsU)
+            Remember(U);
     }
 
     // v = A'u - beta v
     private void NextV()
     {
+        if (IsExhausted(keepsU ? remembered - 1 : remembered, A.Columns)) {
+            Vectors.Fill(V, 0);
+            Alpha = new double[Alpha.Length];
+            return;
+        }
         if (fusion == Fusion.Transposed) {
             Alpha = [A.FusedTransposedStep(U, V, Beta[0], image!)]; // and the image A v, of v before it is normalised
             Vectors.Divide(V, [Finite(Alpha[0])]);
@@ -118,10 +136,14 @@ internal sealed class GolubKahan
             if (fusion == Fusion.Step)
                 Vectors.Divide(product, Beta[0]);
             Vectors.ScaleAdd(V, Negated(Beta), product);
-            if (recent is not null)
-                Reorthogonalise(recent);
+        }
+        if (!keepsU && Reorthogonalise(V, Beta) is { } isNew) {
+            Vectors.Scale(U, isNew);
+            Beta = [.. Beta.Zip(isNew, (beta, keep) => keep * beta)];
         }
         Alpha = Normalise(V, Beta.Length);
+        if (!keepsU)
+            Remember(V);
     }
 
     /// <summary>Drops all columns but these.</summary>
@@ -149,41 +171,44 @@ internal sealed class GolubKahan
     private bool Continues() => Beta.Any(beta => beta > 0 && double.IsFinite(beta));
 
     // Twice where the first time took digits (Kahan and Parlett: "twice is enough"). What is only round-off after that is no direction:
-    // the space is exhausted, and round-off made a unit vector would be one more copy of what Q holds, and grow with each. Where
-    // beta is round-off of what was taken away, u was such a copy itself, and A'u = beta v + alpha v+ not true of it.
-    private void Reorthogonalise(Tensor recent)
+    // the space is exhausted, and round-off made a unit vector would be one more copy of what Q holds, and grow with each. Where the
+    // other side's norm is round-off of what was taken away, its vector was such a copy itself: 0 for its column then, where any is.
+    private double[]? Reorthogonalise(Tensor x, double[] coupling)
     {
-        double[] before = Vectors.Norms(V, Beta.Length);
-        Project(recent);
-        double[] after = Vectors.Norms(V, Beta.Length);
-        if (after.Where((norm, j) => norm < 0.5 * before[j]).Any()) {
-            Project(recent);
-            after = Vectors.Norms(V, Beta.Length);
-        }
-        double roundoff = 3 * Math.Sqrt(A.Columns) * Vectors.Epsilon(V.dtype);
-        double[] kept = [.. after.Select((norm, j) => norm <= roundoff * Math.Max(before[j], Beta[j]) ? 0.0 : 1)];
-        if (!kept.Contains(0))
-            return;
-        Vectors.Scale(V, kept);
-        double[] isNew = [.. kept.Select((keep, j) => keep == 0 && Beta[j] <= 10 * roundoff * before[j] ? 0.0 : 1)];
-        Vectors.Scale(U, isNew);
-        Beta = [.. Beta.Zip(isNew, (beta, keep) => keep * beta)];
-    }
-
-    // v = v - Q Q'v for the recent ones, the columns of Q.
-    private void Project(Tensor recent)
-    {
-        Tensor v = V.reshape(-1, Alpha.Length).t().unsqueeze(-1);                           // (columns, n, 1)
-        Tensor components = recent.bmm(v);
-        Tensor back = recent.transpose(1, 2).bmm(components).squeeze(-1).t();
-        Vectors.AddScaled(V, -1, back.reshape(V.shape));
-    }
-
-    private void Remember()
-    {
+        if (recent is null)
+            return null;
         using var scope = NewDisposeScope();
-        Tensor place = recent!.select(1, steps++ % window);
-        place.copy_(V.reshape(-1, Alpha.Length).t());
+        double[] before = Vectors.Norms(x, coupling.Length);
+        Project(x, recent);
+        double[] after = Vectors.Norms(x, coupling.Length);
+        if (after.Where((norm, j) => norm < 0.5 * before[j]).Any()) {
+            Project(x, recent);
+            after = Vectors.Norms(x, coupling.Length);
+        }
+        double roundoff = 3 * Math.Sqrt(recent.shape[2]) * Vectors.Epsilon(x.dtype);
+        double[] kept = [.. after.Select((norm, j) => norm <= roundoff * Math.Max(before[j], coupling[j]) ? 0.0 : 1)];
+        if (!kept.Contains(0))
+            return null;
+        Vectors.Scale(x, kept);
+        return [.. kept.Select((keep, j) => keep == 0 && coupling[j] <= 10 * roundoff * before[j] ? 0.0 : 1)];
+    }
+
+    // x = x - Q Q'x for the recent ones, the columns of Q.
+    private static void Project(Tensor x, Tensor recent)
+    {
+        Tensor columns = x.reshape(-1, recent.shape[0]).t().unsqueeze(-1);                  // (columns, n, 1)
+        Tensor components = recent.bmm(columns);
+        Tensor back = recent.transpose(1, 2).bmm(components).squeeze(-1).t();
+        Vectors.AddScaled(x, -1, back.reshape(x.shape));
+    }
+
+    private void Remember(Tensor x)
+    {
+        if (recent is null)
+            return;
+        using var scope = NewDisposeScope();
+        Tensor place = recent.select(1, remembered++ % window);
+        place.copy_(x.reshape(-1, Alpha.Length).t());
     }
 
     private static double[] Normalise(Tensor x, int columns)
