@@ -53,34 +53,23 @@ public static class Craigmr
         double tolerance = Math.Max(options.Tolerance ?? standard, 3 * Vectors.Epsilon(A.dtype));
         long limit = options.MaxIterations ?? Math.Max(200, 20 * Math.Min(A.Rows, A.Columns));
         var iteration = new CraigmrIteration(A.Prepare(), b.detach(), options.Damp, options.Reorthogonalise);
-        int columns = iteration.Columns;
-        var ends = new CraigmrColumn[columns];
-        long[] active = [.. Enumerable.Range(0, columns)];      // the number of each column that is still iterated
-        Tensor? xs = columns > 1 ? zeros_like(iteration.X) : null, ys = columns > 1 ? zeros_like(iteration.Y) : null;
+        var ends = new CraigmrColumn[iteration.Columns];
+        Tensor? xs = iteration.Columns > 1 ? zeros_like(iteration.X) : null, ys = iteration.Columns > 1 ? zeros_like(iteration.Y) : null;
         double largest = 0, smallest = double.PositiveInfinity;
-        for (; ; ) {
-            CraigmrStop?[] stops = [.. active.Select((_, j) => Stop(iteration, j, tolerance, limit))];
-            for (int j = 0; j < stops.Length; j++) {
-                if (stops[j] is not CraigmrStop stop)
-                    continue;
-                if (Overflows(iteration.X, j, iteration.Columns) || Overflows(iteration.Y, j, iteration.Columns))
-                    stop = CraigmrStop.NonFinite;
-                ends[active[j]] = new CraigmrColumn(stop, iteration.Iterations, iteration.Numbers(j).ResidualNorm);
-                largest = Math.Max(largest, iteration.Entries(j).Largest);
-                smallest = iteration.Iterations > 0 ? Math.Min(smallest, iteration.Entries(j).Smallest) : smallest;
-                Finish(iteration.X, j, active[j], stop, xs);
-                Finish(iteration.Y, j, active[j], stop, ys);
-            }
-            long[] kept = [.. Enumerable.Range(0, stops.Length).Where(j => stops[j] is null).Select(j => (long)j)];
-            if (kept.Length == 0)
-                break;
-            if (kept.Length < stops.Length) {
-                iteration.Keep(kept);
-                active = GolubKahan.Columns(active, kept);
-            }
-            options.CancellationToken.ThrowIfCancellationRequested();
-            iteration.Step();
+        ColumnLoop.Run<CraigmrStop>(iteration.Columns, j => Stop(iteration, j, tolerance, limit), End, iteration.Keep, iteration.Step, options.CancellationToken);
+
+        void End(int j, long number, CraigmrStop stop)
+        {
+            if (Overflows(iteration.X, j, iteration.Columns) || Overflows(iteration.Y, j, iteration.Columns))
+                stop = CraigmrStop.NonFinite;
+            ends[number] = new CraigmrColumn(stop, iteration.Iterations, iteration.Numbers(j).ResidualNorm);
+            largest = Math.Max(largest, iteration.Entries(j).Largest);
+            if (iteration.Iterations > 0)
+                smallest = Math.Min(smallest, iteration.Entries(j).Smallest);
+            ColumnLoop.Put(iteration.X, j, number, stop != CraigmrStop.NonFinite, xs);
+            ColumnLoop.Put(iteration.Y, j, number, stop != CraigmrStop.NonFinite, ys);
         }
+
         return new CraigmrResult {
             Solution = scope.MoveToOuter(xs ?? iteration.X),
             Multiplier = scope.MoveToOuter(ys ?? iteration.Y),
@@ -122,15 +111,5 @@ public static class Craigmr
     {
         using Tensor found = columns == 1 ? x.alias() : x.select(-1, column);
         return !double.IsFinite(Vectors.Norm(found));
-    }
-
-    private static void Finish(Tensor x, int column, long number, CraigmrStop stop, Tensor? all)
-    {
-        using var scope = NewDisposeScope();
-        Tensor found = all is null ? x : all.select(-1, number);
-        if (stop == CraigmrStop.NonFinite)
-            Vectors.Fill(found, double.NaN);
-        else if (all is not null)
-            found.copy_(x.select(-1, column));
     }
 }

@@ -17,33 +17,29 @@ internal static class PlainLsmr
         using var guard = no_grad();
         rules ??= new LsmrRules(options, A, damp);
         var iteration = new LsmrIteration(A.Prepare(), b, x0, damp, options.Reorthogonalise);
-        int columns = iteration.Columns;
-        var ends = new LsmrColumn[columns];
-        long[] active = [.. Enumerable.Range(0, columns)];      // the number of each column that is still iterated
-        Tensor? solutions = columns > 1 ? zeros_like(iteration.X) : null;
+        var ends = new LsmrColumn[iteration.Columns];
+        Tensor? solutions = iteration.Columns > 1 ? zeros_like(iteration.X) : null;
         double norm = 0, condition = 1;
-        for (; ; ) {
-            bool requested = iteration.Iterations > 0 && (options.StopWhen?.Invoke(Progress(iteration)) ?? false);
-            LsmrStop?[] stops = [.. active.Select((_, j) => rules.Stop(iteration, j, requested))];
-            for (int j = 0; j < stops.Length; j++) {
-                if (stops[j] is not LsmrStop stop)
-                    continue;
-                ends[active[j]] = End(iteration, j, stop);
-                BidiagonalEntries entries = iteration.Entries(j);
-                norm = Math.Max(norm, entries.Largest);
-                condition = Math.Max(condition, entries.Smallest == 0 ? 1 : double.Hypot(entries.Largest, damp) / double.Hypot(entries.Smallest, damp));
-                Finish(iteration.X, j, active[j], stop, solutions);
-            }
-            long[] kept = [.. Enumerable.Range(0, stops.Length).Where(j => stops[j] is null).Select(j => (long)j)];
-            if (kept.Length == 0)
-                break;
-            if (kept.Length < stops.Length) {
-                iteration.Keep(kept);
-                active = GolubKahan.Columns(active, kept);
-            }
-            options.CancellationToken.ThrowIfCancellationRequested();
-            iteration.Step();
+        bool requested = false;
+        ColumnLoop.Run<LsmrStop>(iteration.Columns, j => rules.Stop(iteration, j, requested), End, iteration.Keep, Step, options.CancellationToken);
+
+        void End(int j, long number, LsmrStop stop)
+        {
+            LsmrRecurrence numbers = iteration.Numbers(j);
+            ends[number] = new LsmrColumn(stop, iteration.Iterations, numbers.ResidualNorm, numbers.NormalResidualNorm, iteration.SolutionNorm[j]);
+            BidiagonalEntries entries = iteration.Entries(j);
+            norm = Math.Max(norm, entries.Largest);
+            if (entries.Smallest > 0)
+                condition = Math.Max(condition, double.Hypot(entries.Largest, damp) / double.Hypot(entries.Smallest, damp));
+            ColumnLoop.Put(iteration.X, j, number, stop != LsmrStop.NonFinite, solutions);
         }
+
+        void Step()
+        {
+            iteration.Step();
+            requested = options.StopWhen?.Invoke(Progress(iteration)) ?? false;
+        }
+
         return new LsmrResult {
             Solution = scope.MoveToOuter(solutions ?? iteration.X),
             Columns = ends,
@@ -51,23 +47,6 @@ internal static class PlainLsmr
             ConditionEstimate = condition,
             Elapsed = iteration.Elapsed,
         };
-    }
-
-    private static LsmrColumn End(LsmrIteration iteration, int column, LsmrStop stop)
-    {
-        LsmrRecurrence numbers = iteration.Numbers(column);
-        return new LsmrColumn(stop, iteration.Iterations, numbers.ResidualNorm, numbers.NormalResidualNorm, iteration.SolutionNorm[column]);
-    }
-
-    // Puts the column where it belongs, out of the iteration's way; NaN where a product was, so that nothing passes for a number.
-    private static void Finish(Tensor x, int column, long number, LsmrStop stop, Tensor? solutions)
-    {
-        using var scope = NewDisposeScope();
-        Tensor found = solutions is null ? x : solutions.select(-1, number);
-        if (stop == LsmrStop.NonFinite)
-            Vectors.Fill(found, double.NaN);
-        else if (solutions is not null)
-            found.copy_(x.dim() == solutions.dim() ? x.select(-1, column) : x);
     }
 
     // Of several right-hand sides, the largest of each over those that are still iterated.
