@@ -7,7 +7,7 @@ using TorchSharp;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds.</summary>
-public class ConditioningTests
+public class ConditioningTests : ExperimentRunTests
 {
     private static readonly ConditioningSizes s_tiny = new() {
         Columns = 16,
@@ -20,25 +20,7 @@ public class ConditioningTests
         TallColumns = 30,
     };
 
-    private TemporaryFolder _folder = null!;
-    private int _threads;
-    private int _code;
-    private string _output = "";
-
-    [OneTimeSetUp]
-    public void Run()
-    {
-        _threads = torch.get_num_threads();
-        _folder = new TemporaryFolder();
-        (_code, _output) = Run("whole");
-    }
-
-    [OneTimeTearDown]
-    public void Delete()
-    {
-        torch.set_num_threads(_threads);
-        _folder.Dispose();
-    }
+    protected override (int Code, string Output) RunWhole() => Run("whole");
 
     [Test]
     public void Is_a_command_of_the_runner()
@@ -52,7 +34,7 @@ public class ConditioningTests
     public void The_error_falls_in_proportion_with_tolerance_and_noise()
     {
         JsonObject figures = Figures("whole");
-        Assert.That(_code, Is.Zero);
+        Assert.That(Code, Is.Zero);
         foreach (string name in new[] { "tolerance_exponent", "tolerance_exponent_damp_1e-2", "backward_tolerance_exponent" }) {
             Assert.That(figures[name]!.GetValue<double>(), Is.InRange(0.7, 1.4), name);
         }
@@ -112,9 +94,9 @@ public class ConditioningTests
     public void The_plots_are_there()
     {
         foreach (string plot in from sweep in new[] { "condition", "tolerance", "noise" } from dtype in new[] { "float64", "float32" } select $"{sweep}_{dtype}.png") {
-            Assert.That(File.ReadAllBytes(_folder["whole/plots/" + plot])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
+            Assert.That(File.ReadAllBytes(Folder["whole/plots/" + plot])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
         }
-        Assert.That(_output, Does.Contain("ForwardTolerance").And.Contain("float32, λ = 0.01"));
+        Assert.That(Output, Does.Contain("ForwardTolerance").And.Contain("float32, λ = 0.01"));
     }
 
     [Test]
@@ -134,7 +116,7 @@ public class ConditioningTests
         Assert.That(figures["tall_600x30_iterations"]!.GetValue<double>(), Is.InRange(5, 100));
         Assert.That(figures["tall_600x30_error"]!.GetValue<double>(), Is.InRange(0, 1e-8));
         Assert.That(figures["tall_600x30_lstsq_error"]!.GetValue<double>(), Is.InRange(0, 1e-8));
-        Assert.That(File.ReadAllLines(_folder["whole/metrics.jsonl"]).Count(line => line.Contains("\"kind\":\"tall\"")), Is.EqualTo(3));
+        Assert.That(File.ReadAllLines(Folder["whole/metrics.jsonl"]).Count(line => line.Contains("\"kind\":\"tall\"")), Is.EqualTo(3));
     }
 
     [Test]
@@ -158,15 +140,15 @@ public class ConditioningTests
     {
         var output = new StringWriter();
         var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new ConditioningExperiment().Execute(s_tiny, new RunSettings { Out = _folder[name], Seed = 3 }, console), output.ToString());
+        return (new ConditioningExperiment().Execute(s_tiny, new RunSettings { Out = Folder[name], Seed = 3 }, console), output.ToString());
     }
 
     private static bool IsAt(JsonNode line, string sweep, double value) =>
         line["sweep"]!.GetValue<string>() == sweep && line["value"]!.GetValue<double>() == value;
 
     private string[] Points(string run) =>
-        [.. File.ReadAllLines(_folder[run + "/metrics.jsonl"]).Where(line => line.Contains("\"kind\":\"point\""))];
+        [.. File.ReadAllLines(Folder[run + "/metrics.jsonl"]).Where(line => line.Contains("\"kind\":\"point\""))];
 
     private JsonObject Figures(string run) =>
-        (JsonObject)JsonNode.Parse(File.ReadAllText(_folder[run + "/summary.json"]))!["figures"]!;
+        (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
 }

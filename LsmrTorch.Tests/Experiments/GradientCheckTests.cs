@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The experiment with fewer dampings and one condition, and with files of cases.</summary>
-public class GradientCheckTests
+public class GradientCheckTests : ExperimentRunTests
 {
     // A = [2 0; 0 4; 0 0], b = (2, 4, 1), g = (1, 2): x = (1, 1), r = (0, 0, 1), p = (1/2, 1/2, 0), w = (1/4, 1/8), s = 0.
     private const string Case = """
@@ -19,25 +19,7 @@ public class GradientCheckTests
 
     private static readonly GradientCheckSizes s_one = new() { Conds = [10], Damps = [0.5] };
 
-    private TemporaryFolder _folder = null!;
-    private int _threads;
-    private int _code;
-    private string _output = "";
-
-    [OneTimeSetUp]
-    public void Run()
-    {
-        _threads = get_num_threads();
-        _folder = new TemporaryFolder();
-        (_code, _output) = Run("whole", new GradientCheckSizes { Conds = [10], Damps = [0, 0.5] });
-    }
-
-    [OneTimeTearDown]
-    public void Delete()
-    {
-        set_num_threads(_threads);
-        _folder.Dispose();
-    }
+    protected override (int Code, string Output) RunWhole() => Run("whole", new GradientCheckSizes { Conds = [10], Damps = [0, 0.5] });
 
     [Test]
     public void Is_a_command_of_the_runner()
@@ -52,14 +34,14 @@ public class GradientCheckTests
     {
         const int All = 3 * 2 * 2 * 2 * 2 * 4; // shape, damping, rank, x0, type, kind
         JsonObject figures = Figures("whole");
-        Assert.That(_code, Is.Zero);
+        Assert.That(Code, Is.Zero);
         Assert.That(Number(figures, "cells") + Number(figures, "failed_cells"), Is.EqualTo(All));
         Assert.That(Number(figures, "cells"), Is.AtLeast(96));
-        JsonNode[] lines = [.. File.ReadAllLines(_folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
+        JsonNode[] lines = [.. File.ReadAllLines(Folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
         Assert.That(lines, Has.Length.EqualTo(All));
         Assert.That(lines.Count(line => line["failure"] is not null), Is.EqualTo(Number(figures, "failed_cells")));
         Assert.That(lines.All(line => (line["worst"] is null) == (line["failure"] is not null)));
-        Assert.That(_output, Does.Contain("| Square |").And.Contain("deficient"));
+        Assert.That(Output, Does.Contain("| Square |").And.Contain("deficient"));
     }
 
     [Test]
@@ -76,7 +58,7 @@ public class GradientCheckTests
     [Test]
     public void The_plot_is_there()
     {
-        byte[] plot = File.ReadAllBytes(_folder["whole/plots/errors.png"]);
+        byte[] plot = File.ReadAllBytes(Folder["whole/plots/errors.png"]);
         Assert.That(plot[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
     }
 
@@ -117,8 +99,8 @@ public class GradientCheckTests
     [TestCase("{\"small\": [CASE]}", "has shape (0, 2).", "\"m\": 3", "\"m\": 0")]
     public void A_damaged_file_of_cases_is_one_sentence(string text, string sentence, string found = " ", string replaced = " ")
     {
-        File.WriteAllText(_folder["bad.json"], text.Replace("CASE", Case.Replace(found, replaced)));
-        (int code, _, string error) = CommandLineTests.Run(["gradient-check", "--cases", _folder["bad.json"], "--out", _folder["bad"]]);
+        File.WriteAllText(Folder["bad.json"], text.Replace("CASE", Case.Replace(found, replaced)));
+        (int code, _, string error) = CommandLineTests.Run(["gradient-check", "--cases", Folder["bad.json"], "--out", Folder["bad"]]);
         Assert.That(error, Does.Contain(sentence));
         Assert.That(error.TrimEnd().Split('\n'), Has.Length.EqualTo(1));
         Assert.That(code, Is.EqualTo(1));
@@ -164,11 +146,11 @@ public class GradientCheckTests
 
     private string WriteCases(params string[] cases)
     {
-        File.WriteAllText(_folder["cases.json"], $"{{\"note\": \"\", \"small\": [{string.Join(",", cases)}], \"real\": [{{\"name\": \"elsewhere\"}}]}}");
-        return _folder["cases.json"];
+        File.WriteAllText(Folder["cases.json"], $"{{\"note\": \"\", \"small\": [{string.Join(",", cases)}], \"real\": [{{\"name\": \"elsewhere\"}}]}}");
+        return Folder["cases.json"];
     }
 
-    private RunSettings Settings(string name) => new() { Out = _folder[name], Seed = 5 };
+    private RunSettings Settings(string name) => new() { Out = Folder[name], Seed = 5 };
 
     private (int Code, string Output) Run(string name, GradientCheckSizes sizes)
     {
@@ -178,7 +160,7 @@ public class GradientCheckTests
     }
 
     private JsonObject Figures(string run) =>
-        (JsonObject)JsonNode.Parse(File.ReadAllText(_folder[run + "/summary.json"]))!["figures"]!;
+        (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
 
     private static double Number(JsonObject figures, string name) => figures[name]!.GetValue<double>();
 }

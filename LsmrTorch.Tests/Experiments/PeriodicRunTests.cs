@@ -7,7 +7,7 @@ using TorchSharp;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds.</summary>
-public class PeriodicRunTests
+public class PeriodicRunTests : ExperimentRunTests
 {
     private static readonly PeriodicSizes s_tiny = new() {
         Hidden = 12,
@@ -19,25 +19,7 @@ public class PeriodicRunTests
         CheckpointEvery = 30,
     };
 
-    private TemporaryFolder _folder = null!;
-    private int _threads;
-    private int _code;
-    private string _output = "";
-
-    [OneTimeSetUp]
-    public void Run()
-    {
-        _threads = torch.get_num_threads();
-        _folder = new TemporaryFolder();
-        (_code, _output) = Run("whole", resume: false);
-    }
-
-    [OneTimeTearDown]
-    public void Delete()
-    {
-        torch.set_num_threads(_threads);
-        _folder.Dispose();
-    }
+    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
 
     [Test]
     public void Is_a_command_of_the_runner()
@@ -50,9 +32,9 @@ public class PeriodicRunTests
     [Test]
     public void Succeeds_and_says_where_the_plots_are()
     {
-        Assert.That(_code, Is.Zero);
-        Assert.That(_output, Does.Contain($"Plots: {_folder["whole/plots"]}."));
-        Assert.That(_output, Does.Contain("ours").And.Contains("plain").And.Contains("penalty λ = 0.5").And.Contains("(the best)"));
+        Assert.That(Code, Is.Zero);
+        Assert.That(Output, Does.Contain($"Plots: {Folder["whole/plots"]}."));
+        Assert.That(Output, Does.Contain("ours").And.Contains("plain").And.Contains("penalty λ = 0.5").And.Contains("(the best)"));
     }
 
     [Test]
@@ -78,14 +60,14 @@ public class PeriodicRunTests
         string[] plots = [.. Json("whole/summary.json")["plots"]!.AsArray().Select(plot => plot!.GetValue<string>())];
         Assert.That(plots, Is.EqualTo(new[] { "plots/curves.png", "plots/over-steps.png" }));
         foreach (string plot in plots) {
-            Assert.That(File.ReadAllBytes(_folder["whole/" + plot])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
+            Assert.That(File.ReadAllBytes(Folder["whole/" + plot])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
         }
     }
 
     [Test]
     public void The_metrics_hold_every_network_and_every_solve_of_ours()
     {
-        JsonNode[] lines = [.. File.ReadAllLines(_folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
+        JsonNode[] lines = [.. File.ReadAllLines(Folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
         JsonNode[] solves = [.. lines.Where(line => line["kind"]!.GetValue<string>() == "solve")];
         Assert.That(solves.Select(line => line["step"]!.GetValue<int>()), Is.EqualTo(new[] { 30, 40, 50, 60, 70, 80, 90 }));
         foreach (string name in new[] { "norm", "predicted", "iterations", "condition", "stop" }) {
@@ -104,7 +86,7 @@ public class PeriodicRunTests
         StepLosses(90, losses => Assert.That(losses.Distinct().Count(), Is.EqualTo(4)));
 
         void StepLosses(int step, Action<IEnumerable<double>> check) =>
-            check(File.ReadAllLines(_folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)
+            check(File.ReadAllLines(Folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)
                 .Where(line => line["kind"]!.GetValue<string>() == "step" && line["step"]!.GetValue<int>() == step)
                 .Select(line => line["loss"]!.GetValue<double>()));
     }
@@ -126,7 +108,7 @@ public class PeriodicRunTests
         if (after < s_tiny.Steps) {
             Assert.That(() => new PeriodicExperiment().Execute(s_tiny, Settings(name, resume: false), console),
                 Throws.InstanceOf<OperationCanceledException>());
-            File.AppendAllText(_folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
+            File.AppendAllText(Folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
         } else {
             new PeriodicExperiment().Execute(s_tiny, Settings(name, resume: false), console);
         }
@@ -138,11 +120,11 @@ public class PeriodicRunTests
                 Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
             }
         }
-        Assert.That(File.ReadAllText(_folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(_folder["whole/metrics.jsonl"])));
+        Assert.That(File.ReadAllText(Folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(Folder["whole/metrics.jsonl"])));
     }
 
     private RunSettings Settings(string name, bool resume) =>
-        new() { Out = _folder[name], Seed = 11, Threads = 1, Resume = resume };
+        new() { Out = Folder[name], Seed = 11, Threads = 1, Resume = resume };
 
     private (int Code, string Output) Run(string name, bool resume)
     {
@@ -153,5 +135,5 @@ public class PeriodicRunTests
 
     private JsonObject Figures(string run) => (JsonObject)Json(run + "/summary.json")["figures"]!;
 
-    private JsonNode Json(string path) => JsonNode.Parse(File.ReadAllText(_folder[path]))!;
+    private JsonNode Json(string path) => JsonNode.Parse(File.ReadAllText(Folder[path]))!;
 }

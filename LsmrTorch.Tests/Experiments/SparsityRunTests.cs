@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds: two batches an epoch, two epochs dense, three further.</summary>
-public class SparsityRunTests
+public class SparsityRunTests : ExperimentRunTests
 {
     private static readonly SparsitySizes s_tiny = new() {
         Depth = 8,
@@ -21,32 +21,18 @@ public class SparsityRunTests
         SettleBatches = 2,
     };
 
-    private TemporaryFolder _folder = null!;
-    private int _threads;
-    private int _code;
-    private string _output = "";
-
-    [OneTimeSetUp]
-    public void Run()
+    protected override (int Code, string Output) RunWhole()
     {
-        _threads = get_num_threads();
-        _folder = new TemporaryFolder();
-        (_code, _output, _) = Run("whole");
-    }
-
-    [OneTimeTearDown]
-    public void Delete()
-    {
-        set_num_threads(_threads);
-        _folder.Dispose();
+        (int code, string output, _) = Run("whole");
+        return (code, output);
     }
 
     [Test]
     public void Succeeds_and_says_where_the_plots_are()
     {
-        Assert.That(_code, Is.Zero);
-        Assert.That(_output, Does.Contain($"Plots: {_folder["whole/plots"]}."));
-        Assert.That(_output, Does.Contain("ours").And.Contains("gradual").And.Contains("oneshot").And.Contains("dense longer"));
+        Assert.That(Code, Is.Zero);
+        Assert.That(Output, Does.Contain($"Plots: {Folder["whole/plots"]}."));
+        Assert.That(Output, Does.Contain("ours").And.Contains("gradual").And.Contains("oneshot").And.Contains("dense longer"));
     }
 
     [Test]
@@ -67,7 +53,7 @@ public class SparsityRunTests
     [Test]
     public void The_summary_for_readers_has_the_figures_of_the_one_for_machines()
     {
-        string text = File.ReadAllText(_folder["whole/summary.md"]);
+        string text = File.ReadAllText(Folder["whole/summary.md"]);
         foreach ((string name, JsonNode? value) in (JsonObject)Json("whole/summary.json")["figures"]!) {
             Assert.That(text, Does.Contain(FormattableString.Invariant($"| `{name}` | {value!.GetValue<double>():G6} |")));
         }
@@ -76,7 +62,7 @@ public class SparsityRunTests
     [Test]
     public void Every_line_of_the_metrics_is_an_object_with_a_kind()
     {
-        string[] lines = File.ReadAllLines(_folder["whole/metrics.jsonl"]);
+        string[] lines = File.ReadAllLines(Folder["whole/metrics.jsonl"]);
         string[] kinds = [.. lines.Select(line => JsonNode.Parse(line)!["kind"]!.GetValue<string>())];
         Assert.That(kinds.Count(kind => kind == "epoch"), Is.EqualTo(2 + (4 * 3)));
         Assert.That(kinds.Count(kind => kind == "constraint"), Is.EqualTo(2 * 3));
@@ -97,7 +83,7 @@ public class SparsityRunTests
     public void The_plots_are_there()
     {
         foreach (JsonNode? plot in Json("whole/summary.json")["plots"]!.AsArray()) {
-            byte[] bytes = File.ReadAllBytes(_folder["whole/" + plot]);
+            byte[] bytes = File.ReadAllBytes(Folder["whole/" + plot]);
             Assert.That(bytes[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
         }
     }
@@ -138,7 +124,7 @@ public class SparsityRunTests
         };
         Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings(name, resume: false), console),
             Throws.InstanceOf<OperationCanceledException>());
-        File.AppendAllText(_folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
+        File.AppendAllText(Folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
         (int code, string output, string error) = Run(name, resume: true);
         Assert.That(error, Is.Empty);
         Assert.That(code, Is.Zero);
@@ -156,7 +142,7 @@ public class SparsityRunTests
                 Assert.That(Figure(name, figure), Is.EqualTo(value!.GetValue<double>()), figure);
             }
         }
-        Assert.That(File.ReadAllText(_folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(_folder["whole/metrics.jsonl"])));
+        Assert.That(File.ReadAllText(Folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(Folder["whole/metrics.jsonl"])));
     }
 
     [Test]
@@ -179,9 +165,9 @@ public class SparsityRunTests
     [Test]
     public void Resuming_from_a_damaged_checkpoint_is_refused_in_one_sentence()
     {
-        Directory.CreateDirectory(_folder["damaged/checkpoint"]);
-        File.Copy(_folder["whole/config.json"], _folder["damaged/config.json"]);
-        File.WriteAllText(_folder["damaged/checkpoint/latest.ckpt"], "no checkpoint");
+        Directory.CreateDirectory(Folder["damaged/checkpoint"]);
+        File.Copy(Folder["whole/config.json"], Folder["damaged/config.json"]);
+        File.WriteAllText(Folder["damaged/checkpoint/latest.ckpt"], "no checkpoint");
         Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings("damaged", resume: true), Silent()),
             Throws.TypeOf<ExperimentException>().With.Message.Contains("is damaged"));
     }
@@ -203,7 +189,7 @@ public class SparsityRunTests
     private static RunConsole Silent() => new(TextWriter.Null, TextWriter.Null, false, CancellationToken.None);
 
     private RunSettings Settings(string name, bool resume) =>
-        new() { Out = _folder[name], Seed = 11, Threads = 1, Resume = resume };
+        new() { Out = Folder[name], Seed = 11, Threads = 1, Resume = resume };
 
     private (int Code, string Output, string Error) Run(string name, bool resume = false)
     {
@@ -214,9 +200,9 @@ public class SparsityRunTests
         return (code, output.ToString(), error.ToString());
     }
 
-    private JsonNode Json(string path) => JsonNode.Parse(File.ReadAllText(_folder[path]))!;
+    private JsonNode Json(string path) => JsonNode.Parse(File.ReadAllText(Folder[path]))!;
 
     private double Figure(string run, string name) => Json(run + "/summary.json")["figures"]![name]!.GetValue<double>();
 
-    private Dictionary<string, Tensor> Networks(string run) => Checkpoint.Load(_folder[run + "/checkpoint/networks.ckpt"]).Tensors;
+    private Dictionary<string, Tensor> Networks(string run) => Checkpoint.Load(Folder[run + "/checkpoint/networks.ckpt"]).Tensors;
 }
