@@ -160,6 +160,23 @@ public class GradientReportTests
     }
 
     [Test]
+    public void The_error_of_the_gradient_to_the_start_is_reported_where_it_is_asked([Values(0, 0.3)] double damp, [Values] bool asked)
+    {
+        using var scope = NewDisposeScope();
+        Tensor M = Problems.Matrix(14, 6, 10, 1), b = Problems.Random(2, 14).requires_grad_(), x0 = Problems.Random(3, 6).requires_grad_(asked), g = Problems.Random(4, 6);
+        LsmrResult result = Lsmr.Solve(LinearOperator.FromMatrix(M), b, new LsmrOptions { Damp = damp, Start = x0, Gradient = new() { Tolerance = 1e-4 } });
+        Tensor[] found = Gradient.Of(result.Solution.mul(g).sum(), asked ? [b, x0] : [b]);
+        GradientReport report = result.GradientReport!;
+        Assert.That(report.Start is not null, Is.EqualTo(asked && damp > 0));
+        if (report.Start is not { } start)
+            return;
+        Tensor truth = g - M.t().mm(M).mv(linalg.solve(M.t().mm(M) + damp * damp * eye(6, dtype: float64), g));
+        Assert.That(Vectors.Norm(found[1] - truth), Is.LessThanOrEqualTo(start.Absolute));
+        Assert.That(start.Norm, Is.EqualTo(Vectors.Norm(found[1])).Within(1e-12));
+        Assert.That(report.WorstRelative, Is.GreaterThanOrEqualTo(start.Relative));
+    }
+
+    [Test]
     public void Without_an_audit_the_report_knows_no_error_and_before_a_backward_pass_there_is_none()
     {
         using var scope = NewDisposeScope();

@@ -143,6 +143,21 @@ public class SecondOrderTests
     }
 
     [Test]
+    public void Second_derivatives_take_the_preconditioner_too([Values(0, 1e-3)] double damp)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] inputs = Inputs(Shape.Tall, damp);
+        LinearOperator A = LinearOperator.FromMatrix(inputs[0]);
+        Tensor Hessian(LinearOperator? P)
+        {
+            LsmrOptions options = Options(inputs, 2) with { Preconditioner = P };
+            return Gradient.Of(Along(Loss(Lsmr.Solve(A, inputs[1], options).Solution), inputs, 20), inputs[0])[0];
+        }
+        Tensor plain = Hessian(null);
+        Check.Close(Hessian(Preconditioner.ColumnScaling(A, damp)), plain, 1e-9, "d/dA of a derivative");     // 1e-12 times cond^4, as above
+    }
+
+    [Test]
     public void Without_an_order_above_one_a_second_derivative_is_refused_by_a_sentence_that_names_it()
     {
         using var scope = NewDisposeScope();

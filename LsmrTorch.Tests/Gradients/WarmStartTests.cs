@@ -116,6 +116,36 @@ public class WarmStartTests
     }
 
     [Test]
+    public void The_rank_of_an_operator_is_not_taken_for_that_of_one_of_another_size()
+    {
+        using var scope = NewDisposeScope();
+        using var cache = new WarmStart();
+        Tensor full = Problems.Matrix(14, 6, 10, 1), deficient = Problems.Matrix(20, 6, 10, 1, deficient: true);
+        for (int step = 0; step < 4; step++) {
+            Tensor M = step < 2 ? full : deficient, b = Problems.Random(2 + step, M.shape[0]);
+            Tensor x = Lsmr.Solve(LinearOperator.FromMatrix(M), b, new LsmrOptions { WarmStart = cache }).Solution;
+            Check.Close(x, linalg.pinv(M, 1e-10).mv(b), 1e-8, $"x of least norm at step {step}");
+        }
+    }
+
+    [Test]
+    public void What_is_not_finite_is_not_held()
+    {
+        using var scope = NewDisposeScope();
+        using var cache = new WarmStart();
+        Tensor M = Problems.Matrix(14, 6, 10, 1), b = Problems.Random(2, 14).requires_grad_();
+        var options = new LsmrOptions { WarmStart = cache, Gradient = new() { WhenUnconverged = Unconverged.Accept } };
+        foreach (double factor in new[] { double.NaN, 1 }) {
+            Tensor loss = Lsmr.Solve(LinearOperator.FromMatrix(M), b, options).Solution.mul(tensor(factor, float64)).sum();
+            Tensor found = Gradient.Of(loss, b)[0];
+            if (double.IsNaN(factor))
+                Assert.That(Problems.Values(found), Is.All.NaN);
+            else
+                Check.Close(found, linalg.pinv(M).t().mv(ones(6, float64)), 1e-9, "dL/db after a cotangent of NaN");
+        }
+    }
+
+    [Test]
     public void A_wide_undamped_operator_is_refused()
     {
         using var scope = NewDisposeScope();

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch;
 
-/// <summary>The Krylov runs of one backward pass, how many they were, and what they told of the operator.</summary>
+/// <summary>The Krylov runs of one backward pass (or of a tangent), how many they were, and what they told of the operator.</summary>
 internal sealed class BackwardRuns(LinearOperator A, double damp, LsmrOptions options)
 {
     private readonly GradientOptions settings = options.Gradient;
@@ -47,18 +47,18 @@ internal sealed class BackwardRuns(LinearOperator A, double damp, LsmrOptions op
         return (p, Augmented.Product(P, run.Multiplier), run);
     }
 
-    /// <summary>B⁺c by LSMR, B either A or Aᵀ.</summary>
+    /// <summary>B⁺c by LSMR, B either A or Aᵀ; from a start q, q + B⁺(c − B q).</summary>
     /// <exception cref="LsmrException">It did not converge, unless that is accepted.</exception>
-    public Tensor Minimise(LinearOperator B, Tensor c)
+    public Tensor Minimise(LinearOperator B, Tensor c, Tensor? start = null)
     {
-        double? tolerance = settings.Tolerance ?? (c.dtype == ScalarType.Float64 ? 1e-12 : null);
+        double tolerance = settings.ToleranceIn(c.dtype);
         var lsmr = new LsmrOptions {
             Atol = tolerance,
             Btol = tolerance,
             MaxIterations = settings.MaxIterations,
             Reorthogonalise = options.Reorthogonalise,
         };
-        LsmrResult run = PlainLsmr.Solve(B, c, null, 0, lsmr, new LsmrRules(lsmr, B, 0) { ErrorOfOperatorIsAllowed = false });
+        LsmrResult run = PlainLsmr.Solve(B, c, start, 0, lsmr, new LsmrRules(lsmr, B, 0) { ErrorOfOperatorIsAllowed = false });
         Count(run.Iterations, run.NormEstimate, run.Iterations > 0 ? run.NormEstimate / run.ConditionEstimate : 0);
         Accept(run.Converged || (run.Stop == LsmrStop.IterationLimit && IsAtRoundoff(B, c, run)), run);
         return run.Solution;
@@ -80,7 +80,7 @@ internal sealed class BackwardRuns(LinearOperator A, double damp, LsmrOptions op
         LinearOperator products = B.Prepare();
         Tensor rest = c.sub(Augmented.Product(products, run.Solution));
         double size = run.NormEstimate * (Vectors.Norm(c) + run.NormEstimate * run.SolutionNorm);
-        return Vectors.Norm(Augmented.TransposedProduct(products, rest)) <= GradientErrors.RoundoffAllowance * Vectors.Epsilon(c.dtype) * size;
+        return Vectors.Norm(Augmented.TransposedProduct(products, rest)) <= ForwardSolve.RoundoffAllowance * Vectors.Epsilon(c.dtype) * size;
     }
 
     private void Count(int iterations, double norm, double small)

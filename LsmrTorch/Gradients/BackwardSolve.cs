@@ -35,6 +35,9 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
     /// <summary>Whether a tensor that the operator uses requires a gradient.</summary>
     public bool NeedsOperator { get; init; }
 
+    /// <summary>Whether x0 requires a gradient.</summary>
+    public bool NeedsStart { get; init; }
+
     /// <summary>Whether λ is a tensor that requires a gradient.</summary>
     public bool NeedsDamp { get; init; }
 
@@ -78,8 +81,8 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
     // p and w together, from the last step's w where there is one.
     private Adjoint ByOneRun(LinearOperator current, LinearOperator products, BackwardRuns runs, GradientAudit audit, Tensor g, Forward forward)
     {
-        double tolerance = Math.Max(settings.Tolerance ?? (g.dtype == ScalarType.Float64 ? 1e-12 : 1e-6), 3 * Vectors.Epsilon(g.dtype));
-        Tensor? begun = options.WarmStart?.Adjoint(g);
+        double tolerance = settings.ToleranceIn(g.dtype);
+        Tensor? begun = options.WarmStart?.Adjoint(g.shape, current);
         (Tensor? p, Tensor? w, Tensor rest) = begun is null ? (null, null, g) : Begin(products, begun, g);
         (Tensor dp, Tensor dw, CraigmrResult run) = runs.Pair(rest, Relative(tolerance * Vectors.Norm(g), rest));
         if (run.Stop == CraigmrStop.Inconsistent) {     // g is not in the row space of an undamped A: dp is right, dw means nothing

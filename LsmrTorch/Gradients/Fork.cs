@@ -17,8 +17,7 @@ internal sealed class Fork : autograd.MultiTensorFunction<Fork>
     public static (Tensor Corrected, Tensor InResidual) Of(Tensor x, int order, NormalSystem system)
     {
         using Tensor spare = BackwardPass.Spare(x);
-        double tolerance = Math.Max(system.Options.Tolerance ?? (x.dtype == ScalarType.Float32 ? 1e-6 : 1e-12), 3 * Vectors.Epsilon(x.dtype));
-        List<Tensor> both = apply(spare, x, new State(order, tolerance));
+        List<Tensor> both = apply(spare, x, new State(order, system.Settings.ToleranceIn(x.dtype)));
         return (both[0], both[1]);
     }
 

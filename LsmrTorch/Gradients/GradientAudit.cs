@@ -45,7 +45,8 @@ internal sealed class GradientAudit(BackwardSolve solve, BackwardRuns runs, Tens
             Iterations = runs.Iterations,
             RelativeResidual = size == 0 ? 0 : residual / size,
             RightHandSide = new GradientError(Root(errors.OfP), Root(pNorms)),
-            Start = new GradientError(Root(errors.OfS), s is null ? solve.Damp * solve.Damp * Root(wNorms) : Root(sNorms)),
+            Start = !solve.NeedsStart || (s is null && solve.Damp == 0) ? null
+                : new GradientError(Root(errors.OfS), s is null ? solve.Damp * solve.Damp * Root(wNorms) : Root(sNorms)),
             Damp = ofDamp,
             Operator = ofOperator,
         };
@@ -66,7 +67,7 @@ internal sealed class GradientAudit(BackwardSolve solve, BackwardRuns runs, Tens
         if (settings.WhenUnconverged == Unconverged.Accept)
             return;
         double claimed = tolerance * size, found = Root(errors.Norms);
-        double roundoff = GradientErrors.RoundoffAllowance * Vectors.Epsilon(w.dtype) * ((runs.Norm * runs.Norm + solve.Damp * solve.Damp) * Vectors.Norm(w) + size);
+        double roundoff = ForwardSolve.RoundoffAllowance * Vectors.Epsilon(w.dtype) * ((runs.Norm * runs.Norm + solve.Damp * solve.Damp) * Vectors.Norm(w) + size);
         // The tolerance of a preconditioned run is one of Pᵀ times this residual.
         bool confirmed = (isPreconditioned && run.Converged) || found <= 4 * claimed + roundoff;
         runs.Accept(run.Converged || confirmed, run);

@@ -46,8 +46,8 @@ public sealed record GradientReport
     /// <summary>The error of ∂L/∂b = p.</summary>
     public GradientError RightHandSide { get; init; }
 
-    /// <summary>The error of ∂L/∂x0 = g − Aᵀp.</summary>
-    public GradientError Start { get; init; }
+    /// <summary>The error of ∂L/∂x0 = g − Aᵀp; null where x0 requires no gradient, and for an undamped A of full column rank, where it is zero.</summary>
+    public GradientError? Start { get; init; }
 
     /// <summary>The error of ∂L/∂λ = −2λ wᵀd; null where λ is a number.</summary>
     public GradientError? Damp { get; init; }
@@ -59,7 +59,7 @@ public sealed record GradientReport
     public GradientError? Operator { get; init; }
 
     /// <summary>The largest of the relative errors.</summary>
-    public double WorstRelative => new[] { RightHandSide.Relative, Damp?.Relative ?? 0, Operator?.Relative ?? 0 }.Max();
+    public double WorstRelative => new[] { RightHandSide, Start, Damp, Operator }.Max(error => error?.Relative ?? 0);
 
     /// <summary>Such as <c>Gradients by 1 run of 35 iterations, relative error at most 3.1e-09 (Certified)</c>.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,

@@ -17,19 +17,17 @@ internal static class HigherOrder
     /// <exception cref="LsmrException">The solve did not converge; or the wide undamped operator has deficient rank.</exception>
     public static Tensor Attach(LsmrResult plain, LinearOperator A, Tensor b, double damp, LsmrOptions options)
     {
-        GradientOptions gradient = options.Gradient;
-        bool solved = plain.Converged || gradient.WhenUnconverged == Unconverged.Accept;
+        int order = options.Gradient.Order;
         (Tensor value, Tensor? x0, Tensor? lambda) = (plain.Solution, options.Start, options.Damp.Tensor);
         bool needsGrad = A.MayRequireGrad && Augmented.Product(A, value).requires_grad
             || new[] { b, x0, lambda }.Any(input => input is { requires_grad: true });
         if (!needsGrad)
             return value;
-        if (!solved && gradient.WhenUnconverged == Unconverged.Throw)
-            throw new LsmrException($"Gradients were to flow through an unconverged solve: {plain} (GradientOptions.WhenUnconverged decides).");
+        bool solved = SolutionGraph.MayBeTrainedThrough(plain, options.Gradient);
 
         if (damp > 0 || A.Rows >= A.Columns) {
-            var primal = new NormalSystem(A, damp, gradient, solved);
-            return NewtonStep.Solution(value, Residual, primal, A, lambda, gradient.Order);
+            var primal = new NormalSystem(A, damp, options, solved);
+            return NewtonStep.Solution(value, Residual, primal, A, lambda, order);
 
             Tensor Residual(Tensor x)
             {
@@ -37,14 +35,14 @@ internal static class HigherOrder
                 return primal.Damped(lambda, x0 is null ? x : x.sub(x0)) is Tensor damped ? F.sub(damped) : F;
             }
         }
-        var dual = new NormalSystem(A.T, damp, gradient, solved);
+        var dual = new NormalSystem(A.T, damp, options, solved);
         Tensor r0 = x0 is null ? b : b.sub(Augmented.Product(A, x0));
         Tensor multiplier = dual.Inverse(A.T, r0);
         if (!double.IsFinite(Vectors.Norm(multiplier.detach()))) {     // NaN was asked for: of the gradients, not of the value
-            dual = new NormalSystem(A.T, damp, gradient, forwardConverged: false);
+            dual = new NormalSystem(A.T, damp, options, forwardConverged: false);
             multiplier = zeros_like(multiplier);
         }
-        Tensor y = NewtonStep.Solution(multiplier, v => r0.sub(dual.Product(A.T, lambda, v)), dual, A.T, lambda, gradient.Order);
+        Tensor y = NewtonStep.Solution(multiplier, v => r0.sub(dual.Product(A.T, lambda, v)), dual, A.T, lambda, order);
         Tensor x = Augmented.TransposedProduct(A, y);
         x = x0 is null ? x : Vectors.Sum(x0, x);
         return Vectors.Sum(value, x.sub(x.detach()));   // LSMR's value

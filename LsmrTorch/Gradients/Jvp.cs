@@ -15,7 +15,7 @@ public static partial class Lsmr
     /// Undamped it takes one run where A is fixed, otherwise two, or three where A is wide or has dependent columns.
     /// </summary>
     /// <param name="A">The operator that was solved with.</param>
-    /// <param name="b">Its right-hand side.</param>
+    /// <param name="b">Its right-hand side, a single one.</param>
     /// <param name="solution">What <see cref="Solve"/> found, with the same options.</param>
     /// <param name="tangents">
     /// Tensors and their changes: b, <see cref="LsmrOptions.Start"/>, <see cref="LsmrOptions.Damp"/> as a tensor, or any that A uses, also

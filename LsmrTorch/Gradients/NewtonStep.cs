@@ -85,7 +85,7 @@ internal sealed class NewtonStep : autograd.SingleTensorFunction<NewtonStep>
         if (!is_grad_enabled())
             return [null, system.Inverse(current, g)];
         if (state.Step == 1)
-            throw new NotSupportedException($"A solution with GradientOptions.Order = {system.Options.Order} was differentiated more often (or the last time with create_graph: true); use a higher Order.");
+            throw new NotSupportedException($"A solution with GradientOptions.Order = {system.Settings.Order} was differentiated more often (or the last time with create_graph: true); use a higher Order.");
         Tensor u = system.Inverse(current, g);
         return [g.alias(), Solution(u, v => g.sub(system.Product(current, saved[0], v)), system, current, saved[0], state.Order - 1)];
     });

@@ -7,12 +7,12 @@ namespace LsmrTorch;
 /// H = BᵀB + λ²I: its inverse at the operator and the λ that were solved with, a constant, and its product for the
 /// operator and the λ that gradients flow to.
 /// </summary>
-internal sealed class NormalSystem(LinearOperator B, double damp, GradientOptions options, bool forwardConverged)
+internal sealed class NormalSystem(LinearOperator B, double damp, LsmrOptions options, bool forwardConverged)
 {
     /// <summary>B; a node saves the tensors that it holds and puts them in their place again.</summary>
     public LinearOperator Operator => B;
 
-    public GradientOptions Options => options;
+    public GradientOptions Settings => options.Gradient;
 
     /// <summary>H⁻¹g by one CRAIGMR run, with an operator that stands for B. It carries no gradients.</summary>
     /// <exception cref="LsmrException">The run did not converge, or H is singular; what that means, the options say.</exception>
@@ -21,13 +21,13 @@ internal sealed class NormalSystem(LinearOperator B, double damp, GradientOption
         try {
             if (!forwardConverged)
                 throw new LsmrException("A solve of the forward pass did not converge.");
-            CraigmrResult run = Craigmr.Solve(current.T, g, new CraigmrOptions { Damp = damp, Tolerance = options.Tolerance, MaxIterations = options.MaxIterations });
+            var runs = new BackwardRuns(current, damp, options);
+            (_, Tensor w, CraigmrResult run) = runs.Pair(g, Settings.ToleranceIn(g.dtype));
             if (run.Stop == CraigmrStop.Inconsistent)
-                throw new LsmrException($"With GradientOptions.Order = {options.Order} an undamped operator must have full rank, and this one has not: use a damping above zero, or Order = 1.");
-            if (!run.Converged && options.WhenUnconverged != Unconverged.Accept)
-                throw new LsmrException($"A solve for the gradients did not converge: {run} (GradientOptions has its tolerance and iteration limit).");
-            return run.Multiplier;
-        } catch (LsmrException failure) when (options.WhenUnconverged == Unconverged.NaN) {
+                throw new LsmrException($"With GradientOptions.Order = {Settings.Order} an undamped operator must have full rank, and this one has not: use a damping above zero, or Order = 1.");
+            runs.Accept(run.Converged, run);
+            return w;
+        } catch (LsmrException failure) when (Settings.WhenUnconverged == Unconverged.NaN) {
             Diagnostics.Warn($"Gradients through a least-squares solution are NaN: {failure.Message}");
             using Tensor shape = g.detach();
             Tensor x = zeros_like(shape);

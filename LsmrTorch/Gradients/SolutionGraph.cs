@@ -22,13 +22,11 @@ internal static class SolutionGraph
         bool needsGrad = operatorNeedsGrad || dampNeedsGrad || b.requires_grad || options.Start is { requires_grad: true };
         if (!needsGrad)
             return plain;
-        bool solved = plain.Converged || options.Gradient.WhenUnconverged == Unconverged.Accept;
-        if (!solved && options.Gradient.WhenUnconverged == Unconverged.Throw)
-            throw new LsmrException($"Gradients were to flow through an unconverged solve: {plain} (GradientOptions.WhenUnconverged decides).");
+        bool solved = MayBeTrainedThrough(plain, options.Gradient);
 
         using var guard = no_grad();       // what is fixed below carries no graph; Recorded switches it on again
         Tensor d = options.Start is null ? x : x.sub(options.Start);
-        var backward = new BackwardSolve(A, damp, options) { ForwardConverged = solved, NeedsOperator = operatorNeedsGrad, NeedsDamp = dampNeedsGrad };
+        var backward = new BackwardSolve(A, damp, options) { ForwardConverged = solved, NeedsOperator = operatorNeedsGrad, NeedsStart = options.Start is { requires_grad: true }, NeedsDamp = dampNeedsGrad };
         Tensor? Atr = null, Aty = null, r = null;
         if (operatorNeedsGrad || dampNeedsGrad)
             r = Residual(A, b.detach(), x, Ax?.detach() ?? Augmented.Product(A, x), damp, plain, options);
@@ -39,7 +37,7 @@ internal static class SolutionGraph
                 backward.NeedsW = true;
             }
             // The last term needs y now where only a closure knows the tensors; elsewhere the backward pass can see to it.
-            if (damp == 0 && !A.HoldsAll && (isWide || !HasFullColumnRank(A, options)) && backward.MultiplierOfStart(d) is Tensor y) {
+            if (damp == 0 && !A.HoldsAll && (isWide || !(options.Gradient.FullColumnRank ?? ForwardSolve.HasFullColumnRank(A, options.WarmStart))) && backward.MultiplierOfStart(d) is Tensor y) {
                 Aty = Recorded(() => Augmented.TransposedProduct(A, y));
                 backward.HasY = true;
             }
@@ -47,6 +45,16 @@ internal static class SolutionGraph
         var forward = new BackwardSolve.Forward(r is null ? null : x, r is null ? null : d, r);
         Tensor joined = Recorded(() => SolutionFunction.Join(x, backward, forward, b, options.Start, options.Damp.Tensor, Ax, Atr, Aty));
         return plain with { Solution = joined, Reports = backward.Reports };
+    }
+
+    /// <summary>Whether gradients are to flow through the solve; false where they are to be NaN.</summary>
+    /// <exception cref="LsmrException">It did not converge, and that is to throw.</exception>
+    public static bool MayBeTrainedThrough(LsmrResult plain, GradientOptions settings)
+    {
+        bool solved = plain.Converged || settings.WhenUnconverged == Unconverged.Accept;
+        if (!solved && settings.WhenUnconverged == Unconverged.Throw)
+            throw new LsmrException($"Gradients were to flow through an unconverged solve: {plain} (GradientOptions.WhenUnconverged decides).");
+        return solved;
     }
 
     // r = b − A x; where damping makes it so small that the difference has lost half its digits, r = λ²y with (A Aᵀ + λ²I) y = b − A x0,
@@ -63,16 +71,6 @@ internal static class SolutionGraph
             return r;
         Vectors.Scale(dual.Multiplier, damp * damp);
         return dual.Multiplier;
-    }
-
-    private static bool HasFullColumnRank(LinearOperator A, LsmrOptions options)
-    {
-        if ((options.Gradient.FullColumnRank ?? options.WarmStart?.FullColumnRank) is bool known)
-            return known;
-        bool measured = ForwardSolve.HasFullColumnRank(A);
-        if (options.WarmStart is { } cache)
-            cache.FullColumnRank = measured;
-        return measured;
     }
 
     private static Tensor Recorded(Func<Tensor> operation)

@@ -18,6 +18,7 @@ internal sealed class SolutionTangent(LinearOperator A, Tensor b, Tensor x, doub
     private readonly Tensor[] inputs = [.. tangents.Select(pair => pair.Input)];
     private readonly Tensor[] changes = [.. tangents.Select(pair => pair.Tangent.detach())];
     private readonly Tensor? x0 = options.Start, lambda = options.Damp.Tensor;
+    private readonly BackwardRuns runs = new(A, damp, options);
 
     /// <summary>dx, in the current dispose scope.</summary>
     /// <exception cref="LsmrException">A run did not converge, and that is to throw.</exception>
@@ -35,7 +36,7 @@ internal sealed class SolutionTangent(LinearOperator A, Tensor b, Tensor x, doub
 
     private Tensor Damped()
     {
-        var system = new NormalSystem(A, damp, options.Gradient, forwardConverged: true);
+        var system = new NormalSystem(A, damp, options, forwardConverged: true);
         return system.Inverse(A, Change(() => A.VecMat(b.sub(A.MatVec(x))).sub(system.Damped(lambda, x0 is null ? x : x.sub(x0))!)) ?? zeros_like(x));
     }
 
@@ -46,44 +47,24 @@ internal sealed class SolutionTangent(LinearOperator A, Tensor b, Tensor x, doub
         Tensor? dAtr = Change(() => A.VecMat(r));
         Tensor? q = x0 is null ? null : Change(() => x0);
         if (dAtr is not null) {
-            Tensor y = Minimise(A.T, d, null);
+            Tensor y = runs.Minimise(A.T, d);
             Tensor dAty = Change(() => A.VecMat(y))!;
             q = q is null ? dAty : Vectors.Sum(q, dAty);
         }
         if (dAtr is not null && A.Rows >= A.Columns) {
             Tensor right = Vectors.Sum(A.VecMat(change.sub(A.MatVec(q!))), dAtr);
-            CraigmrResult run = Craigmr.Solve(A.T, right, new CraigmrOptions { Tolerance = options.Gradient.Tolerance, MaxIterations = options.Gradient.MaxIterations });
+            (_, Tensor w, CraigmrResult run) = runs.Pair(right, options.Gradient.ToleranceIn(right.dtype));
             if (run.Stop != CraigmrStop.Inconsistent) {
-                Accept(run.Converged, run);
-                return Vectors.Sum(q!, run.Multiplier);
+                runs.Accept(run.Converged, run);
+                return Vectors.Sum(q!, w);
             }
         }
         if (dAtr is not null)
-            change = Vectors.Sum(change, Minimise(A.T, dAtr, null));
-        return Minimise(A, change, q);
+            change = Vectors.Sum(change, runs.Minimise(A.T, dAtr));
+        return runs.Minimise(A, change, q);
     }
 
     // The change of a function of the inputs along their tangents; null where it depends on none of them.
     private Tensor? Change(Func<Tensor> function) =>
         new Linearization(function, inputs, forwardProducts: true, createGraph: false).Product(changes);
-
-    // start + B^+ (c - B start)
-    private Tensor Minimise(LinearOperator B, Tensor c, Tensor? start)
-    {
-        double? tolerance = options.Gradient.Tolerance ?? (c.dtype == ScalarType.Float64 ? 1e-12 : null);
-        LsmrResult run = PlainLsmr.Solve(B, c, start, 0, new LsmrOptions {
-            Atol = tolerance,
-            Btol = tolerance,
-            ConditionLimit = double.PositiveInfinity,
-            MaxIterations = options.Gradient.MaxIterations,
-        });
-        Accept(run.Converged, run);
-        return run.Solution;
-    }
-
-    private void Accept(bool converged, object run)
-    {
-        if (!converged && options.Gradient.WhenUnconverged != Unconverged.Accept)
-            throw new LsmrException($"A solve for the tangent did not converge: {run} (GradientOptions has its tolerance and iteration limit).");
-    }
 }

@@ -12,6 +12,10 @@ public sealed record CraigmrOptions
     /// <summary>‖b − A x − λ²y‖ relative to ‖b‖ at which it stops. Default 1e-6 (float32), 1e-12 (float64); at least 3 eps.</summary>
     public double? Tolerance { get; init; }
 
+    /// <summary>The tolerance in a dtype, with the default and the floor.</summary>
+    internal static double ToleranceIn(ScalarType dtype, double? asked) =>
+        Math.Max(asked ?? (dtype == ScalarType.Float32 ? 1e-6 : 1e-12), 3 * Vectors.Epsilon(dtype));
+
     /// <summary>Default 20 min(m, n), at least 200.</summary>
     public int? MaxIterations { get; init; }
 
@@ -49,8 +53,7 @@ public static class Craigmr
 
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        double standard = A.dtype == ScalarType.Float32 ? 1e-6 : 1e-12;
-        double tolerance = Math.Max(options.Tolerance ?? standard, 3 * Vectors.Epsilon(A.dtype));
+        double tolerance = CraigmrOptions.ToleranceIn(A.dtype, options.Tolerance);
         long limit = options.MaxIterations ?? Math.Max(200, 20 * Math.Min(A.Rows, A.Columns));
         var iteration = new CraigmrIteration(A.Prepare(), b.detach(), options.Damp, options.Reorthogonalise);
         var ends = new CraigmrColumn[iteration.Columns];

@@ -11,9 +11,15 @@ internal static class ForwardSolve
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        Tensor? warm = options.WarmStart is { } cache ? cache.Solution(SolutionLike(A, b)) : null;
-        if (warm is not null && damp == 0 && !HasFullColumnRank(A, options.WarmStart!))
-            warm = null;
+        Tensor? warm = options.WarmStart?.Solution([.. A.InputShape, .. b.shape[A.OutputShape.Count..]], A);
+        if (warm is not null && damp == 0) {
+            bool isKnown = options.WarmStart!.FullColumnRank(A) is not null;
+            if (!HasFullColumnRank(A, options.WarmStart)) {
+                warm = null;
+                if (!isKnown)
+                    Diagnostics.Warn("The undamped operator has dependent columns, so that its solves cannot begin from the last solution; they begin anew.");
+            }
+        }
         LsmrResult result =
             options.Preconditioner is { } P ? Preconditioned(A, P, b, x0, warm, damp, options)
             : warm is null ? PlainLsmr.Solve(A, b, x0, damp, options)
@@ -39,14 +45,12 @@ internal static class ForwardSolve
         return run.Converged;
     }
 
-    private static bool HasFullColumnRank(LinearOperator A, WarmStart cache)
+    /// <summary>The same, measured once for a cache and an operator of this size.</summary>
+    public static bool HasFullColumnRank(LinearOperator A, WarmStart? cache)
     {
-        if (cache.FullColumnRank is null) {
-            cache.FullColumnRank = HasFullColumnRank(A);
-            if (cache.FullColumnRank == false)
-                Diagnostics.Warn("The undamped operator has dependent columns, so that its solves cannot begin from the last solution; they begin anew.");
-        }
-        return cache.FullColumnRank.Value;
+        bool full = cache?.FullColumnRank(A) ?? HasFullColumnRank(A);
+        cache?.KeepRank(A, full);
+        return full;
     }
 
     // The solution of min ‖A x − b‖² + λ²‖x − x0‖² is that of [A; λI] x = [b; λ x0], where the start decides nothing.
@@ -55,8 +59,7 @@ internal static class ForwardSolve
         if (damp == 0)
             return PlainLsmr.Solve(A, b, warm, 0, options);
         (LinearOperator M, Tensor rhs) = Augmented.Problem(A, b, x0, damp);
-        LsmrResult run = PlainLsmr.Solve(M, rhs, warm, 0, options, new LsmrRules(options, M, damp));
-        return run;
+        return PlainLsmr.Solve(M, rhs, warm, 0, options, new LsmrRules(options, M, damp));
     }
 
     // x = s + P y with s = x0, the warm start or the sketch's guess (which decides nothing); λ‖x − x0‖ becomes rows.
@@ -128,11 +131,5 @@ internal static class ForwardSolve
     }
 
     /// <summary>How many eps of the sizes that meet in a residual round-off may leave in it, after many iterations.</summary>
-    private const double RoundoffAllowance = 100;
-
-    private static Tensor SolutionLike(LinearOperator A, Tensor b)
-    {
-        long[] columns = b.shape[A.OutputShape.Count..];
-        return empty([.. A.InputShape, .. columns], A.dtype, A.device);
-    }
+    public const double RoundoffAllowance = 100;
 }

@@ -104,10 +104,13 @@ public sealed record GradientOptions
 
     /// <summary>
     /// How often the solution can be differentiated, at least once. Default 1. From 2 on <c>create_graph: true</c> is allowed, an undamped
-    /// operator must have full rank, and the solve records two products for each order. A first gradient costs one backward
+    /// operator must have full rank, there is no <see cref="LsmrResult.GradientReport"/>, and the solve records two products for each order. A first gradient costs one backward
     /// solve at any order; at order 2 a product with second derivatives costs one that records and two more.
     /// </summary>
     public int Order { get; init; } = 1;
+
+    /// <summary>The tolerance in a dtype, with the default and the floor.</summary>
+    internal double ToleranceIn(ScalarType dtype) => CraigmrOptions.ToleranceIn(dtype, Tolerance);
 
     internal void Validate()
     {

@@ -17,15 +17,19 @@ namespace LsmrTorch;
 public sealed class WarmStart : IDisposable
 {
     private Tensor? solution, adjoint;
+    private (long Rows, long Columns, bool IsFull)? rank;
 
-    /// <summary>Whether the undamped operator was measured to have independent columns; null before.</summary>
-    internal bool? FullColumnRank { get; set; }
+    /// <summary>Whether an undamped operator of this size was measured to have independent columns; null if none was.</summary>
+    internal bool? FullColumnRank(LinearOperator A) =>
+        rank is { } known && (known.Rows, known.Columns) == (A.Rows, A.Columns) ? known.IsFull : null;
 
-    /// <summary>The x to begin from, if there is one like this.</summary>
-    internal Tensor? Solution(Tensor like) => Fitting(solution, like);
+    internal void KeepRank(LinearOperator A, bool isFull) => rank = (A.Rows, A.Columns, isFull);
 
-    /// <summary>The w to begin from, if there is one like this.</summary>
-    internal Tensor? Adjoint(Tensor like) => Fitting(adjoint, like);
+    /// <summary>The x of this shape to begin from, if there is one.</summary>
+    internal Tensor? Solution(long[] shape, LinearOperator A) => Fitting(solution, shape, A);
+
+    /// <summary>The w of this shape to begin from, if there is one.</summary>
+    internal Tensor? Adjoint(long[] shape, LinearOperator A) => Fitting(adjoint, shape, A);
 
     internal void KeepSolution(Tensor x) => Keep(ref solution, x);
 
@@ -36,21 +40,24 @@ public sealed class WarmStart : IDisposable
     {
         solution?.Dispose();
         adjoint?.Dispose();
-        (solution, adjoint, FullColumnRank) = (null, null, null);
+        (solution, adjoint, rank) = (null, null, null);
     }
 
     /// <summary>Frees the tensors.</summary>
     public void Dispose() => Reset();
 
-    private static Tensor? Fitting(Tensor? held, Tensor like) =>
-        held is not null && held.shape.SequenceEqual(like.shape) && held.dtype == like.dtype && held.device.ToString() == like.device.ToString()
+    private static Tensor? Fitting(Tensor? held, long[] shape, LinearOperator A) =>
+        held is not null && held.shape.SequenceEqual(shape) && held.dtype == A.dtype && held.device.ToString() == A.device.ToString()
             ? held
             : null;
 
+    // What is not finite would never leave: it is not held.
     private static void Keep(ref Tensor? place, Tensor x)
     {
         place?.Dispose();
+        place = null;
         using Tensor detached = x.detach();
-        place = detached.clone().DetachFromDisposeScope();
+        if (double.IsFinite(Vectors.Norm(detached)))
+            place = detached.clone().DetachFromDisposeScope();
     }
 }
