@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
@@ -81,14 +83,18 @@ internal static unsafe class FusedDense
         return squares;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]      // at once: a solve of few iterations would end before a slow first version is replaced
     private static double FourRows<T>(T* a, long n, T* v, T* u, T alpha, T* sum) where T : unmanaged, INumber<T>
     {
         T* b = a + n, c = b + n, d = c + n;
+        long ahead = 4 * n;             // the next four rows: otherwise the memory rests while these are read again from the cache
         int width = Vector512<T>.Count;
         Vector512<T> s0 = default, s1 = default, s2 = default, s3 = default;
         long j = 0;
         for (; j + width <= n; j += width) {
             Vector512<T> x = Vector512.Load(v + j);
+            Prefetch(a + j + ahead);
+            Prefetch(b + j + ahead);
             s0 = MultiplyAdd(x, Vector512.Load(a + j), s0);
             s1 = MultiplyAdd(x, Vector512.Load(b + j), s1);
             s2 = MultiplyAdd(x, Vector512.Load(c + j), s2);
@@ -109,6 +115,8 @@ internal static unsafe class FusedDense
 
         Vector512<T> w0 = Vector512.Create(t0), w1 = Vector512.Create(t1), w2 = Vector512.Create(t2), w3 = Vector512.Create(t3);
         for (j = 0; j + width <= n; j += width) {
+            Prefetch(c + j + ahead);
+            Prefetch(d + j + ahead);
             Vector512<T> more = MultiplyAdd(w1, Vector512.Load(b + j), MultiplyAdd(w0, Vector512.Load(a + j), Vector512.Load(sum + j)));
             more = MultiplyAdd(w3, Vector512.Load(d + j), MultiplyAdd(w2, Vector512.Load(c + j), more));
             more.Store(sum + j);
@@ -116,6 +124,12 @@ internal static unsafe class FusedDense
         for (; j < n; j++)
             sum[j] += t0 * a[j] + t1 * b[j] + (t2 * c[j] + t3 * d[j]);
         return Square(t0) + Square(t1) + (Square(t2) + Square(t3));
+    }
+
+    private static void Prefetch<T>(T* line) where T : unmanaged
+    {
+        if (Sse.IsSupported)
+            Sse.Prefetch1(line);
     }
 
     // x y + z, rounded once where the machine can.

@@ -38,7 +38,7 @@ public static class Preconditioner
         Tensor squares = A.SquaredColumnNorms() ?? EstimateSquaredColumnNorms(A, probes, seed);
         using Scalar damping = damp * damp, one = 1.0;
         Tensor norms = squares.add(damping).sqrt();
-        RequireFinite(norms, "The norms of A's columns");
+        Require.Finite(norms, "The norms of A's columns");
         Tensor inverses = norms.masked_fill(norms.logical_not(), one).reciprocal();
         return LinearOperator.Diagonal(scope.MoveToOuter(inverses.to(A.dtype)));
     }
@@ -76,15 +76,8 @@ public static class Preconditioner
             : SparseSigns.Identity(A.Rows, A.dtype, A.device);
         Tensor sketch = A.Sketched(S)
             ?? throw new ArgumentException($"A sketch is made from the entries of a matrix, dense or in compressed rows, but A is {A}.", nameof(A));
-        RequireFinite(sketch, "A's entries");
         Tensor R = scope.MoveToOuter(Triangle.Of(sketch, damp));
         return new SketchedInverse(R, S.MoveToOuter(scope), scope.MoveToOuter(sketch));
-    }
-
-    private static void RequireFinite(Tensor x, string what)
-    {
-        if (!double.IsFinite(Vectors.Norm(x)))
-            throw new ArgumentException($"{what} must be finite, but some are not.");
     }
 
     // E[(Aᵀz)_j²] = Σ_i a_ij², for z of independent signs.

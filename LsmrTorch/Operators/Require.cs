@@ -37,6 +37,12 @@ internal static class Require
             ? value
             : throw new ArgumentException($"{name} must be finite and not negative, but is {Text.Number(value)}.", name);
 
+    public static void Finite(Tensor x, string what)
+    {
+        if (!double.IsFinite(LsmrTorch.Vectors.Norm(x)))
+            throw new ArgumentException($"{what} must be finite, but some are not.");
+    }
+
     public static void NoInferenceMode()
     {
         if (is_inference_mode_enabled())

@@ -19,6 +19,9 @@ internal sealed class SketchedInverse(Tensor R, SparseSigns S, Tensor sketch) : 
         return scope.MoveToOuter(MatVecs(VecMats(right)).reshape([R.shape[0], .. r.shape[1..]]).clone());
     }
 
+    /// <summary>R, whose norm is about that of [A; damp I].</summary>
+    public LinearOperator Inverse => new DenseOperator(R);
+
     protected internal override Tensor MatVec(Tensor v) => Solve(R, v, upper: true);
 
     protected internal override Tensor VecMat(Tensor u)

@@ -57,8 +57,8 @@ internal sealed class SparseSigns
     {
         using var scope = NewDisposeScope();
         if (matrix.device_type == DeviceType.CPU && matrix.numel() > 0) {
-            Tensor product = zeros(rows, matrix.shape[1], matrix.dtype, matrix.device);
-            SignedSums.Add(matrix.detach().contiguous(), targets, signs, product);
+            Tensor product = empty(rows, matrix.shape[1], matrix.dtype, matrix.device);
+            SignedSums.Write(matrix.detach().contiguous(), targets, signs, product);
             return scope.MoveToOuter(product);
         }
         using Scalar count = matrix.shape[0];

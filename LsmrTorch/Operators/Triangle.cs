@@ -10,17 +10,21 @@ internal static class Triangle
     /// An upper triangular R with RᵀR = BᵀB + damp² I: by Cholesky where the condition allows to square it, which takes half the
     /// time, else by Householder QR of [B; damp I].
     /// </summary>
-    /// <exception cref="ArgumentException">A column of B depends on those before it to the precision of the dtype.</exception>
+    /// <exception cref="ArgumentException">B, made from A, is not finite, or a column of it depends on those before it to the precision of the dtype.</exception>
     public static Tensor Of(Tensor B, double damp)
     {
         using var scope = NewDisposeScope();
-        Tensor R = ByCholesky(B, damp) ?? ByHouseholder(B, damp);
+        Tensor? R = ByCholesky(B, damp);
+        if (R is null) {
+            Require.Finite(B, "A's entries");           // one that is not has no Cholesky factor: it is on the diagonal of BᵀB
+            R = ByHouseholder(B, damp);
+        }
         RequireIndependent(R);
         return scope.MoveToOuter(R);
     }
 
-    // With D the columns' norms, D⁻¹(BᵀB + damp² I)D⁻¹ = LLᵀ and R = LᵀD. Round-off E of the left side, at most about eps n,
-    // turns into one of L⁻¹EL⁻ᵀ for B R⁻¹, which must be small against 1.
+    // BᵀB + damp² I = LLᵀ and R = Lᵀ. With D the columns' norms, round-off D E D of the left side, E at most about eps n, turns into
+    // one of L⁻¹D E D L⁻ᵀ for B R⁻¹, which must be small against 1: the condition counts, but not that of D (Demmel 1989).
     private static Tensor? ByCholesky(Tensor B, double damp)
     {
         using var scope = NewDisposeScope();
@@ -31,13 +35,12 @@ internal static class Triangle
         using Scalar tiny = 1e3 * Vectors.SmallestRoot(B.dtype);
         if (norms.lt(tiny).any().item<bool>())
             return null;
-        gram.div_(norms.unsqueeze(1)).div_(norms);
         (Tensor L, Tensor failed) = linalg.cholesky_ex(gram);
         if (failed.item<int>() != 0)
             return null;
-        double inverseNorm = InverseNorm(L);
+        double inverseNorm = InverseNorm(L, norms.unsqueeze(1));
         return Vectors.Epsilon(B.dtype) * norms.numel() * inverseNorm * inverseNorm < 1
-            ? scope.MoveToOuter(L.t().mul(norms))
+            ? scope.MoveToOuter(L.t())
             : null;
     }
 
@@ -50,14 +53,14 @@ internal static class Triangle
         for (long start = 0; start < n; start += Block) {
             using var scope = NewDisposeScope();
             long end = Math.Min(start + Block, n);
-            Tensor rows = B.narrow(1, start, end - start).t().mm(B.narrow(1, 0, end));
-            gram.narrow(0, start, end - start).narrow(1, 0, end).copy_(rows);
+            Tensor rows = gram.narrow(0, start, end - start).narrow(1, 0, end);
+            rows.addmm_(B.narrow(1, start, end - start).t(), B.narrow(1, 0, end));
         }
         return gram;
     }
 
-    // ‖L⁻¹‖ from below, seldom by more than a factor of two: power iteration on (LLᵀ)⁻¹ from random signs.
-    private static double InverseNorm(Tensor L)
+    // ‖L⁻¹D‖ from below, seldom by more than a factor of two: power iteration on D(LLᵀ)⁻¹D from random signs.
+    private static double InverseNorm(Tensor L, Tensor D)
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(0, CPU);
@@ -65,7 +68,7 @@ internal static class Triangle
         double growth = 0;
         for (int i = 0; i < 4; i++) {
             Vectors.Divide(x, Vectors.Norm(x));
-            x = linalg.solve_triangular(Lt, linalg.solve_triangular(L, x, upper: false), upper: true);
+            x = linalg.solve_triangular(Lt, linalg.solve_triangular(L, x.mul(D), upper: false), upper: true).mul(D);
             growth = Vectors.Norm(x);
         }
         return Math.Sqrt(growth);

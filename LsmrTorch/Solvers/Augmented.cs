@@ -35,19 +35,22 @@ internal static class Augmented
         return [.. Vectors.Dots(Ax, unit, columns).Zip(Vectors.Dots(x, image, columns), (left, right) => Math.Abs(left - right))];
     }
 
-    /// <summary>r = b − A x and Aᵀr, by one read of A where it can.</summary>
+    /// <summary>r = b − A x and Aᵀr, both new, by one read of A where it can.</summary>
     public static (Tensor R, Tensor Atr) Residual(LinearOperator A, Tensor b, Tensor x)
     {
+        Tensor r = Vectors.Copy(b);
         if (A.Fusion == Fusion.Step && x.dim() == A.InputShape.Count) {
-            Tensor r = Vectors.Copy(b), Atr = zeros([.. A.InputShape], A.dtype, A.device);
+            Tensor Atr = zeros([.. A.InputShape], A.dtype, A.device);
             using Tensor dense = x.contiguous();
             A.FusedStep(dense, r, 1, Atr);          // both negative
             Vectors.Scale(r, -1);
             Vectors.Scale(Atr, -1);
             return (r, Atr);
         }
-        Tensor rest = b.sub(Product(A, x));
-        return (rest, TransposedProduct(A, rest).clone());
+        using (NewDisposeScope())
+            Vectors.AddScaled(r, -1, Product(A, x));
+        using var scope = NewDisposeScope();
+        return (r, scope.MoveToOuter(TransposedProduct(A, r).clone()));
     }
 
     /// <summary>About ‖A‖₂ from below, √(‖AᵀA z‖ / ‖z‖) for a random z, where no iteration on A itself told it.</summary>

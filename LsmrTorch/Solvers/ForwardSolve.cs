@@ -69,9 +69,12 @@ internal static class ForwardSolve
         Tensor? start = warm ?? x0;
         if (warm is null && P is SketchedInverse sketch && sketch.Guess(x0 is null ? b : b.sub(Augmented.Product(A, x0))) is Tensor guess)
             start = x0 is null ? guess : x0.add(guess);
-        if (start is not null)
-            rhs = rhs.sub(Augmented.Product(M, start));
-        LsmrResult run = PlainLsmr.Solve(M * P, rhs, null, 0, options, new LsmrRules(options, M, damp));
+        Tensor? image = null;
+        if (start is not null) {
+            (rhs, Tensor normal) = Augmented.Residual(M, rhs, start);
+            image = Vectors.Copy(Augmented.TransposedProduct(P, normal));
+        }
+        LsmrResult run = PlainLsmr.Solve(M * P, rhs, null, 0, options, new LsmrRules(options, M, damp), image);
         Tensor x = Augmented.Product(P, run.Solution);
         if (start is not null)
             x = x.add(start);
@@ -101,7 +104,7 @@ internal static class ForwardSolve
         double[] stopNorms = normals;
         if (options.Preconditioner is { } P) {      // then the iteration's norms are those in y, of AP and Pᵀ(Aᵀr − λ²d)
             stopNorms = Vectors.Norms(Augmented.TransposedProduct(P, normal), count);
-            double own = Augmented.Norm(products);
+            double own = Augmented.Norm(P is SketchedInverse sketch ? sketch.Inverse : products);
             magnitudes = [.. result.Columns.Select((column, j) => bNorms[j] + own * (column.SolutionNorm + startNorms[j]))];
         }
         var rules = new LsmrRules(options, A, damp);

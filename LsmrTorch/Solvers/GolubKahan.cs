@@ -30,7 +30,8 @@ internal sealed class GolubKahan
     /// <param name="start">Of A's OutputShape, or with one more dimension for columns. Taken over and overwritten; becomes u₁.</param>
     /// <param name="window">How many of the last v each new one is made orthogonal against.</param>
     /// <param name="keepsU">Whether u are kept orthogonal in place of v: for a solver that builds its answer from them.</param>
-    public GolubKahan(LinearOperator A, Tensor start, int window = 0, bool keepsU = false)
+    /// <param name="startImage">Aᵀ start, where it is known already. Taken over and overwritten; becomes v₁.</param>
+    public GolubKahan(LinearOperator A, Tensor start, int window = 0, bool keepsU = false, Tensor? startImage = null)
     {
         this.A = A;
         isBlock = start.dim() > A.OutputShape.Count;
@@ -41,11 +42,17 @@ internal sealed class GolubKahan
         Beta = Normalise(U, columns);
         Alpha = new double[columns];
         Entries = [.. Beta.Select(_ => new BidiagonalEntries())];
-        V = zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device);
+        V = startImage ?? zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device);
         if (Continues()) {
-            using (NewDisposeScope())
-                V.copy_(isBlock ? A.VecMats(U) : A.VecMat(U));
+            if (startImage is null) {
+                using (NewDisposeScope())
+                    V.copy_(isBlock ? A.VecMats(U) : A.VecMat(U));
+            } else {
+                Vectors.Divide(V, [.. Beta.Select(Finite)]);
+            }
             Alpha = Normalise(V, columns);
+        } else {
+            Vectors.Fill(V, 0);
         }
         fusion = isBlock ? Fusion.None : A.Fusion;
         if (fusion == (keepsU ? Fusion.Step : Fusion.Transposed) && this.window > 0)

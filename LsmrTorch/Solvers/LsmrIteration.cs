@@ -21,18 +21,20 @@ internal sealed class LsmrIteration
     private Tensor x, h, hBar;
     private LsmrRecurrence[] numbers;
 
-    public LsmrIteration(LinearOperator A, Tensor b, Tensor? x0, double damp, int window)
+    /// <param name="A">Prepared for this solve.</param>
+    /// <param name="b">Of A's OutputShape, or with one more dimension for columns.</param>
+    /// <param name="x0">The start, zero if null.</param>
+    /// <param name="damp">λ.</param>
+    /// <param name="window">How many of the last v each new one is made orthogonal against.</param>
+    /// <param name="bImage">Aᵀb, where it is known already and x0 is zero. Taken over.</param>
+    public LsmrIteration(LinearOperator A, Tensor b, Tensor? x0, double damp, int window, Tensor? bImage = null)
     {
         bool isBlock = b.dim() > A.OutputShape.Count;
         int columns = isBlock ? (int)b.shape[^1] : 1;
         RightHandSideNorm = Vectors.Norms(b, columns);
-        Tensor u = Vectors.Copy(b);
         x = x0 is null ? zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device) : Vectors.Copy(x0);
-        if (x0 is not null) {
-            using var scope = NewDisposeScope();
-            Vectors.AddScaled(u, -1, isBlock ? A.MatVecs(x) : A.MatVec(x));
-        }
-        bidiagonal = new GolubKahan(A, u, window);
+        (Tensor u, Tensor? image) = x0 is null ? (Vectors.Copy(b), bImage) : Augmented.Residual(A, b, x);
+        bidiagonal = new GolubKahan(A, u, window, startImage: image);
         h = bidiagonal.V.clone();
         hBar = zeros_like(h);
         numbers = [.. bidiagonal.Alpha.Zip(bidiagonal.Beta, (alpha, beta) => new LsmrRecurrence(alpha, beta, damp))];

@@ -11,12 +11,12 @@ internal static class PlainLsmr
     /// dimension for several right-hand sides, as then has x0: each column stops by itself, and its x is not touched again.
     /// The solution is in the caller's dispose scope.
     /// </summary>
-    public static LsmrResult Solve(LinearOperator A, Tensor b, Tensor? x0, double damp, LsmrOptions options, LsmrRules? rules = null)
+    public static LsmrResult Solve(LinearOperator A, Tensor b, Tensor? x0, double damp, LsmrOptions options, LsmrRules? rules = null, Tensor? bImage = null)
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         rules ??= new LsmrRules(options, A, damp);
-        var iteration = new LsmrIteration(A.Prepare(), b, x0, damp, options.Reorthogonalise);
+        var iteration = new LsmrIteration(A.Prepare(), b, x0, damp, options.Reorthogonalise, bImage);
         var ends = new LsmrColumn[iteration.Columns];
         Tensor? solutions = iteration.Columns > 1 ? zeros_like(iteration.X) : null;
         double norm = 0, condition = 1;
