@@ -72,7 +72,7 @@ internal static partial class ConditioningReport
     {
         string name = TallName(tall);
         double seconds = MedianOf(tall.Rounds.Select(at => at.Seconds)), lstsqSeconds = MedianOf(tall.Rounds.Select(at => at.LstsqSeconds));
-        figures[name + "_over_lstsq"] = seconds / lstsqSeconds;
+        figures[name + "_over_lstsq"] = MedianOf(tall.Rounds.Select(at => at.Seconds / at.LstsqSeconds));
         figures[name + "_seconds"] = seconds;
         figures[name + "_lstsq_seconds"] = lstsqSeconds;
         figures[name + "_iterations"] = tall.Rounds.Max(at => at.Iterations);

@@ -21,7 +21,7 @@ internal static class TallTiming
     public const double Cond = 1e6;
     public const double Misfit = 0.1;
     public const double Tolerance = 1e-10;
-    private const int Repetitions = 3;
+    private const int Repetitions = 7;
 
     public static TallResult Run(int rows, int columns, long seed, Device device)
     {
