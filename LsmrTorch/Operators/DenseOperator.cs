@@ -4,9 +4,23 @@ using static TorchSharp.torch;
 namespace LsmrTorch;
 
 /// <summary>A dense matrix, m × n.</summary>
-internal sealed class DenseOperator(Tensor matrix)
-    : LinearOperator([matrix.shape[1]], [matrix.shape[0]], matrix.dtype, matrix.device)
+internal sealed class DenseOperator : LinearOperator
 {
+    private readonly Tensor matrix;
+    private readonly FusedDense? fused;     // while a solve lasts, in which the matrix stays where it is
+
+    public DenseOperator(Tensor matrix) : this(matrix, null)
+    {
+    }
+
+    private DenseOperator(Tensor matrix, FusedDense? fused) : base([matrix.shape[1]], [matrix.shape[0]], matrix.dtype, matrix.device)
+    {
+        this.matrix = matrix;
+        this.fused = fused;
+        // A transposed view of a row-major matrix, or one that is column-major, is read by its columns.
+        Fusion = FusedDense.Fits(matrix, false) ? Fusion.Step : FusedDense.Fits(matrix, true) ? Fusion.Transposed : Fusion.None;
+    }
+
     protected internal override Tensor MatVec(Tensor v) => matrix.mv(v);
 
     protected internal override Tensor VecMat(Tensor u)
@@ -23,23 +37,16 @@ internal sealed class DenseOperator(Tensor matrix)
         return transpose.mm(U);
     }
 
-    // A transposed view of a row-major matrix, or one that is column-major, is read by its columns.
-    internal override Fusion Fusion
-    {
-        get
-        {
-            using Tensor transpose = matrix.t();
-            return FusedDense.Fits(matrix) ? Fusion.Step : FusedDense.Fits(transpose) ? Fusion.Transposed : Fusion.None;
-        }
-    }
+    internal override Fusion Fusion { get; }
 
-    internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image) => FusedDense.Step(matrix, v, u, alpha, image);
+    protected internal override LinearOperator Prepare() => Fusion == Fusion.None ? this : new DenseOperator(matrix, Kernel());
 
-    internal override double FusedTransposedStep(Tensor u, Tensor v, double beta, Tensor image)
-    {
-        using Tensor transpose = matrix.t();
-        return FusedDense.Step(transpose, u, v, beta, image);
-    }
+    internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image) => (fused ?? Kernel()).Step(v, u, alpha, image);
+
+    internal override double FusedTransposedStep(Tensor u, Tensor v, double beta, Tensor image) => (fused ?? Kernel()).Step(u, v, beta, image);
+
+    // By rows, or by those of the transpose.
+    private FusedDense Kernel() => new(matrix, Fusion == Fusion.Transposed);
 
     internal override Tensor? SquaredColumnNorms()
     {

@@ -12,82 +12,134 @@ namespace LsmrTorch;
 /// <summary>
 /// Both products of a bidiagonalisation step with a row-major matrix on the CPU, reading it once: four rows at a time give four entries
 /// of u = A v − α u, and go, while they are in the cache, into Aᵀu. The scale of u is not needed for that, as ‖u‖ is one number
-/// for all of Aᵀu.
+/// for all of Aᵀu. Holds where the matrix lies, for as long as it is not moved.
 /// </summary>
 /// <remarks>
-/// Threads take contiguous shares of the rows, and their sums are added in that order: the same bits on every run with the same number
-/// of threads. Sums over rows are made by blocks, so that float32 keeps its digits.
+/// Threads take shares of the rows, whose sums are added in the order of the rows; how many shares there are depends on the shape
+/// alone, so that the bits are the same whatever the threads. Sums over rows are made by blocks, so that float32 keeps its digits.
 /// </remarks>
-internal static unsafe class FusedDense
+internal sealed unsafe class FusedDense
 {
-    private const long Block = 64;                  // rows summed before they are added to the others; a multiple of 4
-    private const long WorkOfThread = 1 << 16;      // entries below which another thread costs more than it brings
-    private const long WidestRow = 1 << 15;         // four longer rows would leave the cache before they are read again
+    private const long Block = 256;                 // rows summed before they are added to the others; a multiple of 4
+    private const long WorkOfShare = 1 << 16;       // entries below which another thread costs more than it brings
+    private const long MostShares = 32;
+    private const long FewestRows = 32;             // of a share: its sums are two rows more
+    private const long WidestOfFour = 1 << 15;      // entries of a row, four of which stay in the cache until they are read again
+    private const long Widest = 1 << 17;            // the same for a single row
 
-    /// <summary>Whether <see cref="Step"/> takes the matrix.</summary>
-    public static bool Fits(Tensor matrix) =>
-        matrix.device_type == DeviceType.CPU && matrix.numel() > 0 && matrix.shape[1] <= WidestRow && matrix.is_contiguous();
+    private readonly Tensor matrix;
+    private readonly nint address;
+    private readonly long m, n, stride, share;
+    private readonly int shares;
+
+    /// <param name="matrix">One that <see cref="Fits"/>.</param>
+    /// <param name="transposed">Whether A is its transpose.</param>
+    public FusedDense(Tensor matrix, bool transposed)
+    {
+        this.matrix = matrix;
+        address = Memory.Address(matrix);
+        (m, n, stride, _) = Layout(matrix, transposed);
+        long most = Math.Clamp(m * n / WorkOfShare, 1, Math.Min(MostShares, Math.Max(1, m / FewestRows)));
+        share = ((m + most - 1) / most + 3) / 4 * 4;
+        shares = (int)((m + share - 1) / share);
+    }
+
+    /// <summary>Whether there is a step for the matrix, or for its transpose: rows of entries side by side.</summary>
+    public static bool Fits(Tensor matrix, bool transposed)
+    {
+        if (matrix.device_type != DeviceType.CPU || matrix.numel() == 0)
+            return false;
+        (long m, long n, long stride, long step) = Layout(matrix, transposed);
+        return n <= Widest && (n == 1 || step == 1) && (m == 1 || stride >= n);
+    }
+
+    // Rows, columns, and from one of each to the next.
+    private static (long M, long N, long Stride, long Step) Layout(Tensor matrix, bool transposed)
+    {
+        (int row, int column) = transposed ? (1, 0) : (0, 1);
+        return (matrix.shape[row], matrix.shape[column], matrix.stride(row), matrix.stride(column));
+    }
 
     /// <summary>u ← A v − α u and image ← Aᵀu; returns ‖u‖. All are contiguous and of one dtype.</summary>
-    public static double Step(Tensor matrix, Tensor v, Tensor u, double alpha, Tensor image) =>
-        matrix.dtype == ScalarType.Float64
-            ? Step<double>(matrix, v, u, alpha, image)
-            : Step<float>(matrix, v, u, (float)alpha, image);
-
-    private static double Step<T>(Tensor matrix, Tensor v, Tensor u, T alpha, Tensor image) where T : unmanaged, INumber<T>
+    public double Step(Tensor v, Tensor u, double alpha, Tensor image)
     {
-        (long m, long n) = (matrix.shape[0], matrix.shape[1]);
-        int threads = (int)Math.Clamp(m * n / WorkOfThread, 1, get_num_threads());
-        long share = ((m + threads - 1) / threads + 3) / 4 * 4;
-        T[][] sums = [.. Enumerable.Range(0, threads).Select(_ => ArrayPool<T>.Shared.Rent((int)(2 * n)))];
-        double[] squares = new double[threads];
-        nint rows = Memory.Address(matrix), from = Memory.Address(v), to = Memory.Address(u);
-        void Share(int t)
-        {
-            fixed (T* sum = sums[t])
-                squares[t] = Rows((T*)rows, n, (T*)from, (T*)to, alpha, t * share, Math.Min(m, (t + 1) * share), sum, sum + n);
-        }
-        if (threads == 1)
-            Share(0);
-        else
-            Parallel.For(0, threads, Share);
-
-        var total = new Span<T>((T*)Memory.Address(image), (int)n);
-        sums[0].AsSpan(0, (int)n).CopyTo(total);
-        for (int t = 1; t < threads; t++)
-            TensorPrimitives.Add(total, sums[t].AsSpan(0, (int)n), total);
-        foreach (T[] sum in sums)
-            ArrayPool<T>.Shared.Return(sum);
+        double squares = matrix.dtype == ScalarType.Float64
+            ? Step<double>(v, u, alpha, image, &Share<double>)
+            : Step<float>(v, u, alpha, image, &Share<float>);
         GC.KeepAlive(matrix);
         GC.KeepAlive(v);
         GC.KeepAlive(image);
-        double square = squares.Sum();
-        return square is > 1e-250 and < 1e250 ? Math.Sqrt(square) : Vectors.Norm(u);
+        return squares is > 1e-250 and < 1e250 ? Math.Sqrt(squares) : Vectors.Norm(u);
     }
 
-    // Rows first to end: u, their share of A'u in total, and the sum of u's squares. part is scratch.
-    private static double Rows<T>(T* A, long n, T* v, T* u, T alpha, long first, long end, T* total, T* part) where T : unmanaged, INumber<T>
+    private struct Job
     {
+        public nint Matrix, V, U, Sums;
+        public double Alpha;
+        public long Rows, Columns, Stride, Share;
+        public double* Squares;                     // of each share
+    }
+
+    private double Step<T>(Tensor v, Tensor u, double alpha, Tensor image, delegate*<void*, int, void> work) where T : unmanaged, INumber<T>
+    {
+        T[] sums = ArrayPool<T>.Shared.Rent((int)(2 * n * shares));     // of each share, and of its present block
+        double* squares = stackalloc double[shares];
+        var total = new Span<T>((T*)Memory.Address(image), (int)n);
+        fixed (T* first = sums) {
+            var job = new Job {
+                Matrix = address,
+                V = Memory.Address(v),
+                U = Memory.Address(u),
+                Sums = (nint)first,
+                Alpha = alpha,
+                Rows = m,
+                Columns = n,
+                Stride = stride,
+                Share = share,
+                Squares = squares,
+            };
+            Workers.Run(work, &job, shares, shares == 1 ? 1 : get_num_threads());
+            new Span<T>(first, (int)n).CopyTo(total);
+            for (int t = 1; t < shares; t++)
+                TensorPrimitives.Add(total, new ReadOnlySpan<T>(first + 2 * n * t, (int)n), total);
+        }
+        ArrayPool<T>.Shared.Return(sums);
+        double sum = 0;
+        for (int t = 0; t < shares; t++)
+            sum += squares[t];
+        return sum;
+    }
+
+    // The rows of a share: u, and their part of A'u.
+    private static void Share<T>(void* context, int number) where T : unmanaged, INumber<T>
+    {
+        ref Job job = ref *(Job*)context;
+        (long n, long stride) = (job.Columns, job.Stride);
+        T* A = (T*)job.Matrix, v = (T*)job.V, u = (T*)job.U, total = (T*)job.Sums + 2 * n * number, part = total + n;
+        T alpha = T.CreateTruncating(job.Alpha);
+        long begin = number * job.Share, end = Math.Min(job.Rows, begin + job.Share);
         double squares = 0;
         new Span<T>(total, (int)n).Clear();
-        for (long block = first; block < end; block += Block) {
-            new Span<T>(part, (int)n).Clear();
-            long last = Math.Min(end, block + Block);
-            long i = block;
-            for (; i + 4 <= last; i += 4)
-                squares += FourRows(A + i * n, n, v, u + i, alpha, part);
+        for (long block = begin; block < end; block += Block) {
+            T* sum = block == begin ? total : part;
+            if (sum == part)
+                new Span<T>(part, (int)n).Clear();
+            long last = Math.Min(end, block + Block), i = block;
+            for (; n <= WidestOfFour && i + 4 <= last; i += 4)
+                squares += FourRows(A + i * stride, stride, n, v, u + i, alpha, sum);
             for (; i < last; i++)
-                squares += OneRow(A + i * n, n, v, u + i, alpha, part);
-            TensorPrimitives.Add(new ReadOnlySpan<T>(total, (int)n), new ReadOnlySpan<T>(part, (int)n), new Span<T>(total, (int)n));
+                squares += OneRow(A + i * stride, n, v, u + i, alpha, sum);
+            if (sum == part)
+                TensorPrimitives.Add(new ReadOnlySpan<T>(total, (int)n), new ReadOnlySpan<T>(part, (int)n), new Span<T>(total, (int)n));
         }
-        return squares;
+        job.Squares[number] = squares;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]      // at once: a solve of few iterations would end before a slow first version is replaced
-    private static double FourRows<T>(T* a, long n, T* v, T* u, T alpha, T* sum) where T : unmanaged, INumber<T>
+    private static double FourRows<T>(T* a, long stride, long n, T* v, T* u, T alpha, T* sum) where T : unmanaged, INumber<T>
     {
-        T* b = a + n, c = b + n, d = c + n;
-        long ahead = 4 * n;             // the next four rows: otherwise the memory rests while these are read again from the cache
+        T* b = a + stride, c = b + stride, d = c + stride;
+        long ahead = 4 * stride;             // the next four rows: otherwise the memory rests while these are read again from the cache
         int width = Vector512<T>.Count;
         Vector512<T> s0 = default, s1 = default, s2 = default, s3 = default;
         long j = 0;
@@ -95,10 +147,10 @@ internal static unsafe class FusedDense
             Vector512<T> x = Vector512.Load(v + j);
             Prefetch(a + j + ahead);
             Prefetch(b + j + ahead);
-            s0 = MultiplyAdd(x, Vector512.Load(a + j), s0);
-            s1 = MultiplyAdd(x, Vector512.Load(b + j), s1);
-            s2 = MultiplyAdd(x, Vector512.Load(c + j), s2);
-            s3 = MultiplyAdd(x, Vector512.Load(d + j), s3);
+            s0 = Arithmetic.MultiplyAdd(x, Vector512.Load(a + j), s0);
+            s1 = Arithmetic.MultiplyAdd(x, Vector512.Load(b + j), s1);
+            s2 = Arithmetic.MultiplyAdd(x, Vector512.Load(c + j), s2);
+            s3 = Arithmetic.MultiplyAdd(x, Vector512.Load(d + j), s3);
         }
         T t0 = Vector512.Sum(s0), t1 = Vector512.Sum(s1), t2 = Vector512.Sum(s2), t3 = Vector512.Sum(s3);
         for (; j < n; j++) {
@@ -117,13 +169,13 @@ internal static unsafe class FusedDense
         for (j = 0; j + width <= n; j += width) {
             Prefetch(c + j + ahead);
             Prefetch(d + j + ahead);
-            Vector512<T> more = MultiplyAdd(w1, Vector512.Load(b + j), MultiplyAdd(w0, Vector512.Load(a + j), Vector512.Load(sum + j)));
-            more = MultiplyAdd(w3, Vector512.Load(d + j), MultiplyAdd(w2, Vector512.Load(c + j), more));
+            Vector512<T> more = Arithmetic.MultiplyAdd(w1, Vector512.Load(b + j), Arithmetic.MultiplyAdd(w0, Vector512.Load(a + j), Vector512.Load(sum + j)));
+            more = Arithmetic.MultiplyAdd(w3, Vector512.Load(d + j), Arithmetic.MultiplyAdd(w2, Vector512.Load(c + j), more));
             more.Store(sum + j);
         }
         for (; j < n; j++)
             sum[j] += t0 * a[j] + t1 * b[j] + (t2 * c[j] + t3 * d[j]);
-        return Square(t0) + Square(t1) + (Square(t2) + Square(t3));
+        return Arithmetic.Square(t0) + Arithmetic.Square(t1) + (Arithmetic.Square(t2) + Arithmetic.Square(t3));
     }
 
     private static void Prefetch<T>(T* line) where T : unmanaged
@@ -132,23 +184,11 @@ internal static unsafe class FusedDense
             Sse.Prefetch1(line);
     }
 
-    // x y + z, rounded once where the machine can.
-    private static Vector512<T> MultiplyAdd<T>(Vector512<T> x, Vector512<T> y, Vector512<T> z) =>
-        typeof(T) == typeof(double)
-            ? Vector512.MultiplyAddEstimate(x.AsDouble(), y.AsDouble(), z.AsDouble()).As<double, T>()
-            : Vector512.MultiplyAddEstimate(x.AsSingle(), y.AsSingle(), z.AsSingle()).As<float, T>();
-
     private static double OneRow<T>(T* a, long n, T* v, T* u, T alpha, T* sum) where T : unmanaged, INumber<T>
     {
         T t = TensorPrimitives.Dot(new ReadOnlySpan<T>(a, (int)n), new ReadOnlySpan<T>(v, (int)n)) - alpha * u[0];
         u[0] = t;
         TensorPrimitives.MultiplyAdd(new ReadOnlySpan<T>(a, (int)n), t, new ReadOnlySpan<T>(sum, (int)n), new Span<T>(sum, (int)n));
-        return Square(t);
-    }
-
-    private static double Square<T>(T x) where T : INumber<T>
-    {
-        double value = double.CreateTruncating(x);
-        return value * value;
+        return Arithmetic.Square(t);
     }
 }

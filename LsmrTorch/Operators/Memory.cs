@@ -8,10 +8,17 @@ namespace LsmrTorch;
 /// <summary>Where tensors lie, for loops of our own.</summary>
 internal static unsafe class Memory
 {
-    /// <summary>The first entry of a contiguous tensor on the CPU; it stays there as long as the tensor lives.</summary>
+    /// <summary>The first entry of a tensor on the CPU; it stays there as long as the tensor lives.</summary>
     public static nint Address(Tensor x)
     {
-        using Tensor head = x.dim() == 2 ? x.narrow(0, 0, 1) : x.alias();       // a row suffices of one over what a span can hold
-        return (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(head.bytes));
+        if (x.is_contiguous() && x.numel() * x.ElementSize <= int.MaxValue)
+            return Head(x);
+        using var scope = NewDisposeScope();
+        Tensor first = x;
+        for (long dimension = 0; dimension < x.dim(); dimension++)      // of what no span can hold
+            first = first.narrow(dimension, 0, 1);
+        return Head(first);
     }
+
+    private static nint Head(Tensor x) => (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(x.bytes));
 }

@@ -40,20 +40,27 @@ internal static class Vectors
         x.mul_(factor);
     }
 
-    /// <summary>x ← x / a, a divisor for each column (the last dimension); a column whose divisor is zero stays.</summary>
-    public static void Divide(Tensor x, double[] a)
+    /// <summary>x ← x / a, a divisor for each column (the last dimension); a column whose divisor is zero or no number stays.</summary>
+    public static void Divide(Tensor x, ReadOnlySpan<double> a)
     {
         if (a.Length == 1) {
-            if (a[0] != 0)
+            if (a[0] == 0 || !double.IsFinite(a[0]))
+                return;
+            if (Passes.Take(x))
+                Passes.Divide(x, a[0]);
+            else
                 Divide(x, a[0]);
             return;
         }
-        using Tensor divisors = PerColumn([.. a.Select(divisor => divisor == 0 ? 1 : divisor)], x);
+        double[] finite = new double[a.Length];
+        for (int j = 0; j < a.Length; j++)
+            finite[j] = a[j] == 0 || !double.IsFinite(a[j]) ? 1 : a[j];
+        using Tensor divisors = PerColumn(finite, x);
         x.div_(divisors);
     }
 
     /// <summary>y ← y + a x, a factor for each column.</summary>
-    public static void AddScaled(Tensor y, double[] a, Tensor x)
+    public static void AddScaled(Tensor y, ReadOnlySpan<double> a, Tensor x)
     {
         if (a.Length == 1) {
             AddScaled(y, a[0], x);
@@ -65,7 +72,7 @@ internal static class Vectors
     }
 
     /// <summary>y ← a y + x, a factor for each column.</summary>
-    public static void ScaleAdd(Tensor y, double[] a, Tensor x)
+    public static void ScaleAdd(Tensor y, ReadOnlySpan<double> a, Tensor x)
     {
         if (a.Length == 1) {
             ScaleAdd(y, a[0], x);
@@ -76,8 +83,34 @@ internal static class Vectors
         y.add_(x, one);
     }
 
+    /// <summary>y ← a y + x, a factor for each column, and the norms of what comes out.</summary>
+    public static void ScaleAdd(Tensor y, ReadOnlySpan<double> a, Tensor x, Span<double> norms)
+    {
+        if (a.Length == 1 && TakeBoth(y, x)) {
+            norms[0] = Passes.ScaleAdd(y, a[0], 1, x);
+            return;
+        }
+        ScaleAdd(y, a, x);
+        Norms(y, norms);
+    }
+
+    /// <summary>h̄ ← a h̄ + h, x ← x + b h̄, h ← c h + v: LSMR's directions and solution, factors for each column, and the norms of x.</summary>
+    public static void Advance(Tensor hBar, ReadOnlySpan<double> a, Tensor x, ReadOnlySpan<double> b, Tensor h, ReadOnlySpan<double> c, Tensor v, Span<double> norms)
+    {
+        if (a.Length == 1 && Passes.Take(x)) {
+            norms[0] = Passes.Advance(hBar, a[0], x, b[0], h, c[0], v);
+            return;
+        }
+        ScaleAdd(hBar, a, h);
+        AddScaled(x, b, hBar);
+        ScaleAdd(h, c, v);
+        Norms(x, norms);
+    }
+
+    private static bool TakeBoth(Tensor y, Tensor x) => Passes.Take(y) && Passes.Take(x) && x.dtype == y.dtype && x.numel() == y.numel();
+
     /// <summary>x ← a x, a factor for each column.</summary>
-    public static void Scale(Tensor x, double[] a)
+    public static void Scale(Tensor x, ReadOnlySpan<double> a)
     {
         if (a.Length == 1) {
             Scale(x, a[0]);
@@ -87,9 +120,9 @@ internal static class Vectors
         x.mul_(factors);
     }
 
-    private static Tensor PerColumn(double[] a, Tensor like)
+    private static Tensor PerColumn(ReadOnlySpan<double> a, Tensor like)
     {
-        using Tensor numbers = tensor(a, float64);
+        using Tensor numbers = tensor(a.ToArray(), float64);
         return numbers.to(like.dtype, like.device);
     }
 
@@ -125,16 +158,25 @@ internal static class Vectors
     /// <summary>The norm of each of the columns (the last dimension), or, for one column, that of the whole.</summary>
     public static double[] Norms(Tensor x, int columns)
     {
-        if (columns == 1)
-            return [Norm(x)];
+        double[] norms = new double[columns];
+        Norms(x, norms);
+        return norms;
+    }
+
+    /// <summary>The same, into an array of the columns' length.</summary>
+    public static void Norms(Tensor x, Span<double> norms)
+    {
+        if (norms.Length == 1) {
+            norms[0] = Norm(x);
+            return;
+        }
         using var scope = NewDisposeScope();
-        Tensor flat = x.reshape(-1, columns);
-        double[] norms = ReadAll(flat.norm(0, false, 2f));
-        for (int j = 0; j < columns; j++) {
+        Tensor flat = x.reshape(-1, norms.Length);
+        ReadAll(flat.norm(0, false, 2f)).CopyTo(norms);
+        for (int j = 0; j < norms.Length; j++) {
             if (!SquaresFit(norms[j], x.dtype) && flat.numel() > 0)
                 norms[j] = ScaledNorm(flat.select(1, j));
         }
-        return norms;
     }
 
     /// <summary>The entries as doubles, in row-major order (one transfer when they lie on a GPU).</summary>

@@ -18,18 +18,19 @@ internal static class ColumnLoop
     {
         long[] active = [.. Enumerable.Range(0, columns)];
         for (; ; ) {
-            var kept = new List<long>();
+            List<long>? stopped = null;
             for (int j = 0; j < active.Length; j++) {
-                if (stop(j) is TStop reason)
+                if (stop(j) is TStop reason) {
                     end(j, active[j], reason);
-                else
-                    kept.Add(j);
+                    (stopped ??= []).Add(j);
+                }
             }
-            if (kept.Count == 0)
-                return;
-            if (kept.Count < active.Length) {
-                keep([.. kept]);
-                active = GolubKahan.Columns(active, [.. kept]);
+            if (stopped is not null) {
+                long[] kept = [.. Enumerable.Range(0, active.Length).Select(j => (long)j).Except(stopped)];
+                if (kept.Length == 0)
+                    return;
+                keep(kept);
+                active = GolubKahan.Columns(active, kept);
             }
             cancellation.ThrowIfCancellationRequested();
             step();

@@ -25,6 +25,7 @@ internal sealed class GolubKahan
     private readonly bool keepsU;
     private Tensor? recent;         // (columns, window, n or m): the last v (or u) of each column, zero where there are none yet
     private long remembered;
+    private double[] negated;
 
     /// <param name="A">Prepared for this solve.</param>
     /// <param name="start">Of A's OutputShape, or with one more dimension for columns. Taken over and overwritten; becomes u₁.</param>
@@ -38,9 +39,10 @@ internal sealed class GolubKahan
         int columns = isBlock ? (int)start.shape[^1] : 1;
         this.window = (int)Math.Min(window, keepsU ? A.Rows : A.Columns);
         this.keepsU = keepsU;
+        (Alpha, Beta, negated) = (new double[columns], new double[columns], new double[columns]);
         U = start;
-        Beta = Normalise(U, columns);
-        Alpha = new double[columns];
+        Vectors.Norms(U, Beta);
+        Vectors.Divide(U, Beta);
         Entries = [.. Beta.Select(_ => new BidiagonalEntries())];
         V = startImage ?? zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device);
         if (Continues()) {
@@ -48,9 +50,10 @@ internal sealed class GolubKahan
                 using (NewDisposeScope())
                     V.copy_(isBlock ? A.VecMats(U) : A.VecMat(U));
             } else {
-                Vectors.Divide(V, [.. Beta.Select(Finite)]);
+                Vectors.Divide(V, Beta);
             }
-            Alpha = Normalise(V, columns);
+            Vectors.Norms(V, Alpha);
+            Vectors.Divide(V, Alpha);
         } else {
             Vectors.Fill(V, 0);
         }
@@ -86,16 +89,15 @@ internal sealed class GolubKahan
     /// <summary>The next β, u, α, v.</summary>
     public void Step()
     {
-        double[] alphaOld = Alpha;
         NextU();
         for (int j = 0; j < Entries.Length; j++)
-            Entries[j].Add(alphaOld[j], Beta[j]);
-        if (!Continues()) {                             // the space is exhausted, and alpha = 0 as well; or all is NaN
-            Alpha = new double[Beta.Length];
+            Entries[j].Add(Alpha[j], Beta[j]);
+        if (Continues()) {
+            NextV();
+        } else {                                        // the space is exhausted, and alpha = 0 as well; or all is NaN
+            Array.Clear(Alpha);
             Vectors.Fill(V, 0);
-            return;
         }
-        NextV();
     }
 
     // With every one kept the vectors stay orthogonal, so that of u there are at most m and of v at most n: a further one would be noise.
@@ -106,19 +108,24 @@ internal sealed class GolubKahan
     {
         if (IsExhausted(remembered, A.Rows)) {
             Vectors.Fill(U, 0);
-            Beta = new double[Beta.Length];
+            Array.Clear(Beta);
             return;
         }
         if (fusion == Fusion.Step) {
-            Beta = [A.FusedStep(V, U, Alpha[0], image!)];           // and the image A'u, of u before it is normalised
-            Vectors.Divide(U, [Finite(Beta[0])]);
-            return;
+            Beta[0] = A.FusedStep(V, U, Alpha[0], image!);          // and the image A'u, of u before it is normalised
+        } else {
+            if (hasImage) {
+                Vectors.ScaleAdd(U, Negated(Alpha), image!, Beta);
+            } else {
+                using (NewDisposeScope())
+                    Vectors.ScaleAdd(U, Negated(Alpha), isBlock ? A.MatVecs(V) : A.MatVec(V), Beta);
+            }
+            if (keepsU && recent is not null) {
+                Reorthogonalise(U, Alpha);
+                Vectors.Norms(U, Beta);
+            }
         }
-        using (NewDisposeScope())
-            Vectors.ScaleAdd(U, Negated(Alpha), hasImage ? image! : isBlock ? A.MatVecs(V) : A.MatVec(V));
-        if (keepsU)
-            Reorthogonalise(U, Alpha);
-        Beta = Normalise(U, Beta.Length);
+        Vectors.Divide(U, Beta);
         if (keepsU)
             Remember(U);
     }
@@ -128,27 +135,31 @@ internal sealed class GolubKahan
     {
         if (IsExhausted(keepsU ? remembered - 1 : remembered, A.Columns)) {
             Vectors.Fill(V, 0);
-            Alpha = new double[Alpha.Length];
+            Array.Clear(Alpha);
             return;
         }
         if (fusion == Fusion.Transposed) {
-            Alpha = [A.FusedTransposedStep(U, V, Beta[0], image!)]; // and the image A v, of v before it is normalised
-            Vectors.Divide(V, [Finite(Alpha[0])]);
-            Vectors.Divide(image!, [Finite(Alpha[0])]);
+            Alpha[0] = A.FusedTransposedStep(U, V, Beta[0], image!); // and the image A v, of v before it is normalised
+            Vectors.Divide(image!, Alpha);
             hasImage = true;
-            return;
+        } else {
+            if (fusion == Fusion.Step) {
+                Vectors.Divide(image!, Beta);
+                Vectors.ScaleAdd(V, Negated(Beta), image!, Alpha);
+            } else {
+                using (NewDisposeScope())
+                    Vectors.ScaleAdd(V, Negated(Beta), isBlock ? A.VecMats(U) : A.VecMat(U), Alpha);
+            }
+            if (!keepsU && recent is not null) {
+                if (Reorthogonalise(V, Beta) is { } isNew) {
+                    Vectors.Scale(U, isNew);
+                    for (int j = 0; j < isNew.Length; j++)
+                        Beta[j] *= isNew[j];
+                }
+                Vectors.Norms(V, Alpha);
+            }
         }
-        using (NewDisposeScope()) {
-            Tensor product = fusion == Fusion.Step ? image! : isBlock ? A.VecMats(U) : A.VecMat(U);
-            if (fusion == Fusion.Step)
-                Vectors.Divide(product, Beta[0]);
-            Vectors.ScaleAdd(V, Negated(Beta), product);
-        }
-        if (!keepsU && Reorthogonalise(V, Beta) is { } isNew) {
-            Vectors.Scale(U, isNew);
-            Beta = [.. Beta.Zip(isNew, (beta, keep) => keep * beta)];
-        }
-        Alpha = Normalise(V, Beta.Length);
+        Vectors.Divide(V, Alpha);
         if (!keepsU)
             Remember(V);
     }
@@ -167,7 +178,7 @@ internal sealed class GolubKahan
             recent = all.index_select(0, there);
             all.Dispose();
         }
-        (Alpha, Beta) = (Columns(Alpha, columns), Columns(Beta, columns));
+        (Alpha, Beta, negated) = (Columns(Alpha, columns), Columns(Beta, columns), new double[columns.Length]);
         Entries = Columns(Entries, columns);
     }
 
@@ -175,7 +186,14 @@ internal sealed class GolubKahan
     public static T[] Columns<T>(T[] all, long[] columns) => [.. columns.Select(j => all[j])];
 
     // Whether a column has somewhere to go.
-    private bool Continues() => Beta.Any(beta => beta > 0 && double.IsFinite(beta));
+    private bool Continues()
+    {
+        foreach (double beta in Beta) {
+            if (beta > 0 && double.IsFinite(beta))
+                return true;
+        }
+        return false;
+    }
 
     // Twice where the first time took digits (Kahan and Parlett: "twice is enough"). What is only round-off after that is no direction:
     // the space is exhausted, and round-off made a unit vector would be one more copy of what Q holds, and grow with each. Where the
@@ -218,15 +236,10 @@ internal sealed class GolubKahan
         place.copy_(x.reshape(-1, Alpha.Length).t());
     }
 
-    private static double[] Normalise(Tensor x, int columns)
+    private double[] Negated(double[] a)
     {
-        double[] norms = Vectors.Norms(x, columns);
-        Vectors.Divide(x, [.. norms.Select(Finite)]);
-        return norms;
+        for (int j = 0; j < a.Length; j++)
+            negated[j] = -a[j];
+        return negated;
     }
-
-    // A column whose norm is no number is left as it is.
-    private static double Finite(double norm) => double.IsFinite(norm) ? norm : 0;
-
-    private static double[] Negated(double[] a) => [.. a.Select(x => -x)];
 }

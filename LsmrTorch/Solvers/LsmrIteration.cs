@@ -20,6 +20,7 @@ internal sealed class LsmrIteration
     // The vectors: x, and the directions h (of the first factorisation) and h̄ (of the second).
     private Tensor x, h, hBar;
     private LsmrRecurrence[] numbers;
+    private double[] hBarFactors, xFactors, hFactors;
 
     /// <param name="A">Prepared for this solve.</param>
     /// <param name="b">Of A's OutputShape, or with one more dimension for columns.</param>
@@ -38,6 +39,7 @@ internal sealed class LsmrIteration
         h = bidiagonal.V.clone();
         hBar = zeros_like(h);
         numbers = [.. bidiagonal.Alpha.Zip(bidiagonal.Beta, (alpha, beta) => new LsmrRecurrence(alpha, beta, damp))];
+        (hBarFactors, xFactors, hFactors) = (new double[columns], new double[columns], new double[columns]);
         SolutionNorm = x0 is null ? new double[columns] : Vectors.Norms(x, columns);
     }
 
@@ -63,10 +65,9 @@ internal sealed class LsmrIteration
             if (bidiagonal.IsFinite(j))
                 numbers[j].Step(bidiagonal.Alpha[j], bidiagonal.Beta[j], Iterations == 1);
         }
-        Vectors.ScaleAdd(hBar, Each(n => n.HBarFactor), h);
-        Vectors.AddScaled(x, Each(n => n.XFactor), hBar);
-        Vectors.ScaleAdd(h, Each(n => n.HFactor), bidiagonal.V);
-        SolutionNorm = Vectors.Norms(x, Columns);
+        for (int j = 0; j < numbers.Length; j++)
+            (hBarFactors[j], xFactors[j], hFactors[j]) = (numbers[j].HBarFactor, numbers[j].XFactor, numbers[j].HFactor);
+        Vectors.Advance(hBar, hBarFactors, x, xFactors, h, hFactors, bidiagonal.V, SolutionNorm);
     }
 
     /// <summary>Goes on with these columns alone.</summary>
@@ -79,9 +80,8 @@ internal sealed class LsmrIteration
         oldHBar.Dispose();
         bidiagonal.Keep(columns);
         numbers = GolubKahan.Columns(numbers, columns);
+        (hBarFactors, xFactors, hFactors) = (new double[columns.Length], new double[columns.Length], new double[columns.Length]);
         RightHandSideNorm = GolubKahan.Columns(RightHandSideNorm, columns);
         SolutionNorm = GolubKahan.Columns(SolutionNorm, columns);
     }
-
-    private double[] Each(Func<LsmrRecurrence, double> factor) => [.. numbers.Select(factor)];
 }

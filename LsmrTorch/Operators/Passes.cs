@@ -1,0 +1,168 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>
+/// The vector operations of an iteration on the CPU, each as one pass over contiguous vectors, with the norm of what it writes. Nothing
+/// is allocated.
+/// </summary>
+/// <remarks>
+/// Long vectors are shared out in pieces of a fixed length, whose sums are added in their order: the same bits whatever the threads.
+/// Squares are added in float64.
+/// </remarks>
+internal static unsafe class Passes
+{
+    private const long Piece = 1 << 15;
+    private const int MostPieces = 512;
+
+    /// <summary>Whether the passes take vectors like this one: they read and write memory as it lies.</summary>
+    public static bool Take(Tensor x) =>
+        x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float64 or ScalarType.Float32 && x.is_contiguous();
+
+    /// <summary>y ← a y + b x; returns ‖y‖.</summary>
+    public static double ScaleAdd(Tensor y, double a, double b, Tensor x)
+    {
+        var job = new Job { Y = Memory.Address(y), X = Memory.Address(x), A = a, B = b };
+        return Norm(Run(job, y, &ScaleAdd<double>, &ScaleAdd<float>), y, x, y);
+    }
+
+    /// <summary>y ← y / a.</summary>
+    public static void Divide(Tensor y, double a)
+    {
+        var job = new Job { Y = Memory.Address(y), A = a };
+        Run(job, y, &Divide<double>, &Divide<float>);
+        GC.KeepAlive(y);
+    }
+
+    /// <summary>h̄ ← a h̄ + h, x ← x + b h̄, h ← c h + v (LSMR); returns ‖x‖.</summary>
+    public static double Advance(Tensor hBar, double a, Tensor x, double b, Tensor h, double c, Tensor v)
+    {
+        var job = new Job { Y = Memory.Address(hBar), X = Memory.Address(x), Z = Memory.Address(h), W = Memory.Address(v), A = a, B = b, C = c };
+        double norm = Norm(Run(job, x, &Advance<double>, &Advance<float>), x, hBar, h);
+        GC.KeepAlive(v);
+        return norm;
+    }
+
+    private struct Job
+    {
+        public nint Y, X, Z, W;
+        public double A, B, C;
+        public long Count, Length;              // of the vectors, and of a piece
+        public double* Squares;                 // of each piece
+    }
+
+    private static double Run(Job job, Tensor like, delegate*<void*, int, void> ofDoubles, delegate*<void*, int, void> ofFloats)
+    {
+        job.Count = like.numel();
+        job.Length = Math.Max(Piece, (job.Count + MostPieces - 1) / MostPieces);
+        int pieces = (int)((job.Count + job.Length - 1) / job.Length);
+        double* squares = stackalloc double[MostPieces];
+        job.Squares = squares;
+        Workers.Run(like.dtype == ScalarType.Float64 ? ofDoubles : ofFloats, &job, pieces, pieces == 1 ? 1 : get_num_threads());
+        double sum = 0;
+        for (int i = 0; i < pieces; i++)
+            sum += squares[i];
+        return sum;
+    }
+
+    private static double Norm(double squares, Tensor x, Tensor other, Tensor another)
+    {
+        double norm = squares is > 1e-250 and < 1e250 ? Math.Sqrt(squares) : Vectors.Norm(x);
+        GC.KeepAlive(other);
+        GC.KeepAlive(another);
+        return norm;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ScaleAdd<T>(void* context, int piece) where T : unmanaged, INumber<T>
+    {
+        ref Job job = ref *(Job*)context;
+        T* y = (T*)job.Y, x = (T*)job.X;
+        T a = T.CreateTruncating(job.A), b = T.CreateTruncating(job.B);
+        Vector512<T> As = Vector512.Create(a), Bs = Vector512.Create(b);
+        var sum = new Squares();
+        long i = piece * job.Length, end = Math.Min(job.Count, i + job.Length);
+        for (; i + Vector512<T>.Count <= end; i += Vector512<T>.Count) {
+            Vector512<T> next = Arithmetic.MultiplyAdd(As, Vector512.Load(y + i), Bs * Vector512.Load(x + i));
+            next.Store(y + i);
+            sum.Add(next);
+        }
+        for (; i < end; i++) {
+            y[i] = a * y[i] + b * x[i];
+            sum.Add(y[i]);
+        }
+        job.Squares[piece] = sum.Total;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Divide<T>(void* context, int piece) where T : unmanaged, INumber<T>
+    {
+        ref Job job = ref *(Job*)context;
+        T* y = (T*)job.Y;
+        T a = T.CreateTruncating(job.A);
+        Vector512<T> As = Vector512.Create(a);
+        long i = piece * job.Length, end = Math.Min(job.Count, i + job.Length);
+        for (; i + Vector512<T>.Count <= end; i += Vector512<T>.Count)
+            (Vector512.Load(y + i) / As).Store(y + i);
+        for (; i < end; i++)
+            y[i] /= a;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Advance<T>(void* context, int piece) where T : unmanaged, INumber<T>
+    {
+        ref Job job = ref *(Job*)context;
+        T* hBar = (T*)job.Y, x = (T*)job.X, h = (T*)job.Z, v = (T*)job.W;
+        T a = T.CreateTruncating(job.A), b = T.CreateTruncating(job.B), c = T.CreateTruncating(job.C);
+        Vector512<T> As = Vector512.Create(a), Bs = Vector512.Create(b), Cs = Vector512.Create(c);
+        var sum = new Squares();
+        long i = piece * job.Length, end = Math.Min(job.Count, i + job.Length);
+        for (; i + Vector512<T>.Count <= end; i += Vector512<T>.Count) {
+            Vector512<T> direction = Vector512.Load(h + i);
+            Vector512<T> next = Arithmetic.MultiplyAdd(As, Vector512.Load(hBar + i), direction);
+            Vector512<T> solution = Arithmetic.MultiplyAdd(Bs, next, Vector512.Load(x + i));
+            next.Store(hBar + i);
+            solution.Store(x + i);
+            Arithmetic.MultiplyAdd(Cs, direction, Vector512.Load(v + i)).Store(h + i);
+            sum.Add(solution);
+        }
+        for (; i < end; i++) {
+            hBar[i] = a * hBar[i] + h[i];
+            x[i] += b * hBar[i];
+            h[i] = c * h[i] + v[i];
+            sum.Add(x[i]);
+        }
+        job.Squares[piece] = sum.Total;
+    }
+
+    private struct Squares
+    {
+        private Vector512<double> low, high;
+        private double rest;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Add<T>(Vector512<T> x)
+        {
+            if (typeof(T) == typeof(double)) {
+                low = Vector512.MultiplyAddEstimate(x.AsDouble(), x.AsDouble(), low);
+            } else {
+                (Vector512<double> first, Vector512<double> second) = Vector512.Widen(x.AsSingle());
+                low = Vector512.MultiplyAddEstimate(first, first, low);
+                high = Vector512.MultiplyAddEstimate(second, second, high);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Add<T>(T x) where T : INumber<T>
+        {
+            double value = double.CreateTruncating(x);
+            rest += value * value;
+        }
+
+        public readonly double Total => Vector512.Sum(low) + Vector512.Sum(high) + rest;
+    }
+}
