@@ -49,7 +49,9 @@ public class FusedDenseTests
             Tensor truth = M.to(float64), b = Problems.Random(2, shape[0]);
             LinearOperator plain = LinearOperator.FromMatVec(v => truth.mv(v), u => truth.t().mv(u), [shape[1]], float64);
             var one = new GolubKahan(fused, b.to(dtype).clone());
+            one.Begin();
             var other = new GolubKahan(plain, b.to(dtype).to(float64).clone());
+            other.Begin();
             // Rounding of sums of length m or n, relative to the entries' own size; what a small alpha or beta divides is larger by that.
             double tolerance = 50 * Vectors.Epsilon(dtype) * Math.Sqrt(shape[0] + shape[1]);
             double largest = Math.Max(other.Alpha[0], other.Beta[0]), smallest = largest;

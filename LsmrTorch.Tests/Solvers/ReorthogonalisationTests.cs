@@ -42,6 +42,7 @@ public class ReorthogonalisationTests
         using var guard = no_grad();
         Tensor M = Problems.Matrix(60, 30, 1e6, 1), start = columns == 1 ? Problems.Random(2, 60) : Problems.Random(2, 60, columns);
         var process = new GolubKahan(LinearOperator.FromMatrix(M), start, 30);
+        process.Begin();
         var vs = new List<Tensor> { process.V.clone() };
         for (int k = 1; k < 25; k++) {
             process.Step();

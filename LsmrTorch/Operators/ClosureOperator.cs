@@ -35,8 +35,8 @@ internal class ClosureOperator(
     {
         if (ReferenceEquals(result, argument))
             result = argument.alias();
-        if (result.shape is var found && !found.SequenceEqual(shape))
-            throw new ArgumentException($"The {closure} closure returned shape {Text.Shape(found)} where the operator has {Text.Shape(shape)}.");
+        if (!Vectors.HasShape(result, shape))
+            throw new ArgumentException($"The {closure} closure returned shape {Text.Shape(result.shape)} where the operator has {Text.Shape(shape)}.");
         if (result.dtype != dtype || result.device_type != device.type)
             throw new ArgumentException($"The {closure} closure returned {result.dtype} on {result.device} where the operator has {dtype} on {device}.");
         return result;

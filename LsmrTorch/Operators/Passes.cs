@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -23,11 +24,23 @@ internal static unsafe class Passes
     public static bool Take(Tensor x) =>
         x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float64 or ScalarType.Float32 && x.is_contiguous();
 
-    /// <summary>y ← a y + b x; returns ‖y‖.</summary>
+    /// <summary>‖y‖², which may have left the range.</summary>
+    public static double Squares(Tensor y)
+    {
+        var job = new Job { Y = Memory.Address(y) };
+        double squares = Run(job, y, &Square<double>, &Square<float>);
+        GC.KeepAlive(y);
+        return squares;
+    }
+
+    /// <summary>y ← a y + b x; returns ‖y‖².</summary>
     public static double ScaleAdd(Tensor y, double a, double b, Tensor x)
     {
         var job = new Job { Y = Memory.Address(y), X = Memory.Address(x), A = a, B = b };
-        return Norm(Run(job, y, &ScaleAdd<double>, &ScaleAdd<float>), y, x, y);
+        double squares = Run(job, y, &ScaleAdd<double>, &ScaleAdd<float>);
+        GC.KeepAlive(y);
+        GC.KeepAlive(x);
+        return squares;
     }
 
     /// <summary>y ← y / a.</summary>
@@ -38,13 +51,32 @@ internal static unsafe class Passes
         GC.KeepAlive(y);
     }
 
-    /// <summary>h̄ ← a h̄ + h, x ← x + b h̄, h ← c h + v (LSMR); returns ‖x‖.</summary>
+    /// <summary>h̄ ← a h̄ + h, x ← x + b h̄, h ← c h + v (LSMR); returns ‖x‖².</summary>
     public static double Advance(Tensor hBar, double a, Tensor x, double b, Tensor h, double c, Tensor v)
     {
         var job = new Job { Y = Memory.Address(hBar), X = Memory.Address(x), Z = Memory.Address(h), W = Memory.Address(v), A = a, B = b, C = c };
-        double norm = Norm(Run(job, x, &Advance<double>, &Advance<float>), x, hBar, h);
+        double squares = Run(job, x, &Advance<double>, &Advance<float>);
+        GC.KeepAlive(hBar);
+        GC.KeepAlive(x);
+        GC.KeepAlive(h);
         GC.KeepAlive(v);
-        return norm;
+        return squares;
+    }
+
+    /// <summary>y ← x.</summary>
+    public static void Copy(Tensor y, Tensor x)
+    {
+        long size = y.numel() * y.ElementSize;
+        Buffer.MemoryCopy((void*)Memory.Address(x), (void*)Memory.Address(y), size, size);
+        GC.KeepAlive(y);
+        GC.KeepAlive(x);
+    }
+
+    /// <summary>y ← 0.</summary>
+    public static void Clear(Tensor y)
+    {
+        NativeMemory.Clear((void*)Memory.Address(y), (nuint)(y.numel() * y.ElementSize));
+        GC.KeepAlive(y);
     }
 
     private struct Job
@@ -52,7 +84,7 @@ internal static unsafe class Passes
         public nint Y, X, Z, W;
         public double A, B, C;
         public long Count, Length;              // of the vectors, and of a piece
-        public double* Squares;                 // of each piece
+        public double* Sums;                 // of squares, of each piece
     }
 
     private static double Run(Job job, Tensor like, delegate*<void*, int, void> ofDoubles, delegate*<void*, int, void> ofFloats)
@@ -61,7 +93,7 @@ internal static unsafe class Passes
         job.Length = Math.Max(Piece, (job.Count + MostPieces - 1) / MostPieces);
         int pieces = (int)((job.Count + job.Length - 1) / job.Length);
         double* squares = stackalloc double[MostPieces];
-        job.Squares = squares;
+        job.Sums = squares;
         Workers.Run(like.dtype == ScalarType.Float64 ? ofDoubles : ofFloats, &job, pieces, pieces == 1 ? 1 : get_num_threads());
         double sum = 0;
         for (int i = 0; i < pieces; i++)
@@ -69,12 +101,18 @@ internal static unsafe class Passes
         return sum;
     }
 
-    private static double Norm(double squares, Tensor x, Tensor other, Tensor another)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Square<T>(void* context, int piece) where T : unmanaged, INumber<T>
     {
-        double norm = squares is > 1e-250 and < 1e250 ? Math.Sqrt(squares) : Vectors.Norm(x);
-        GC.KeepAlive(other);
-        GC.KeepAlive(another);
-        return norm;
+        ref Job job = ref *(Job*)context;
+        T* y = (T*)job.Y;
+        var sum = new SumOfSquares();
+        long i = piece * job.Length, end = Math.Min(job.Count, i + job.Length);
+        for (; i + Vector512<T>.Count <= end; i += Vector512<T>.Count)
+            sum.Add(Vector512.Load(y + i));
+        for (; i < end; i++)
+            sum.Add(y[i]);
+        job.Sums[piece] = sum.Total;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -84,7 +122,7 @@ internal static unsafe class Passes
         T* y = (T*)job.Y, x = (T*)job.X;
         T a = T.CreateTruncating(job.A), b = T.CreateTruncating(job.B);
         Vector512<T> As = Vector512.Create(a), Bs = Vector512.Create(b);
-        var sum = new Squares();
+        var sum = new SumOfSquares();
         long i = piece * job.Length, end = Math.Min(job.Count, i + job.Length);
         for (; i + Vector512<T>.Count <= end; i += Vector512<T>.Count) {
             Vector512<T> next = Arithmetic.MultiplyAdd(As, Vector512.Load(y + i), Bs * Vector512.Load(x + i));
@@ -95,7 +133,7 @@ internal static unsafe class Passes
             y[i] = a * y[i] + b * x[i];
             sum.Add(y[i]);
         }
-        job.Squares[piece] = sum.Total;
+        job.Sums[piece] = sum.Total;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -119,7 +157,7 @@ internal static unsafe class Passes
         T* hBar = (T*)job.Y, x = (T*)job.X, h = (T*)job.Z, v = (T*)job.W;
         T a = T.CreateTruncating(job.A), b = T.CreateTruncating(job.B), c = T.CreateTruncating(job.C);
         Vector512<T> As = Vector512.Create(a), Bs = Vector512.Create(b), Cs = Vector512.Create(c);
-        var sum = new Squares();
+        var sum = new SumOfSquares();
         long i = piece * job.Length, end = Math.Min(job.Count, i + job.Length);
         for (; i + Vector512<T>.Count <= end; i += Vector512<T>.Count) {
             Vector512<T> direction = Vector512.Load(h + i);
@@ -136,10 +174,10 @@ internal static unsafe class Passes
             h[i] = c * h[i] + v[i];
             sum.Add(x[i]);
         }
-        job.Squares[piece] = sum.Total;
+        job.Sums[piece] = sum.Total;
     }
 
-    private struct Squares
+    private struct SumOfSquares
     {
         private Vector512<double> low, high;
         private double rest;

@@ -87,7 +87,7 @@ internal static class Vectors
     public static void ScaleAdd(Tensor y, ReadOnlySpan<double> a, Tensor x, Span<double> norms)
     {
         if (a.Length == 1 && TakeBoth(y, x)) {
-            norms[0] = Passes.ScaleAdd(y, a[0], 1, x);
+            norms[0] = Root(Passes.ScaleAdd(y, a[0], 1, x), y);
             return;
         }
         ScaleAdd(y, a, x);
@@ -98,7 +98,7 @@ internal static class Vectors
     public static void Advance(Tensor hBar, ReadOnlySpan<double> a, Tensor x, ReadOnlySpan<double> b, Tensor h, ReadOnlySpan<double> c, Tensor v, Span<double> norms)
     {
         if (a.Length == 1 && Passes.Take(x)) {
-            norms[0] = Passes.Advance(hBar, a[0], x, b[0], h, c[0], v);
+            norms[0] = Root(Passes.Advance(hBar, a[0], x, b[0], h, c[0], v), x);
             return;
         }
         ScaleAdd(hBar, a, h);
@@ -140,6 +140,24 @@ internal static class Vectors
         return dense.clone();
     }
 
+    /// <summary>y ← x.</summary>
+    public static void Assign(Tensor y, Tensor x)
+    {
+        if (TakeBoth(y, x))
+            Passes.Copy(y, x);
+        else
+            y.copy_(x);
+    }
+
+    /// <summary>x ← 0.</summary>
+    public static void Clear(Tensor x)
+    {
+        if (Passes.Take(x))
+            Passes.Clear(x);
+        else
+            x.zero_();
+    }
+
     /// <summary>Fills x with one value.</summary>
     public static void Fill(Tensor x, double value)
     {
@@ -150,6 +168,8 @@ internal static class Vectors
     /// <summary>The Euclidean norm over all entries, free of underflow and overflow; NaN or infinity if an entry is.</summary>
     public static double Norm(Tensor x)
     {
+        if (Passes.Take(x))
+            return Root(Passes.Squares(x), x);
         using Tensor norm = x.norm();
         double value = Read(norm);
         return SquaresFit(value, x.dtype) || x.numel() == 0 ? value : ScaledNorm(x);
@@ -251,6 +271,18 @@ internal static class Vectors
         return scope.MoveToOuter(signs.to(device));
     }
 
+    /// <summary>Whether x has this shape; much cheaper than to ask for x.shape, which allocates.</summary>
+    public static bool HasShape(Tensor x, IReadOnlyList<long> shape)
+    {
+        if (x.dim() != shape.Count)
+            return false;
+        for (int i = 0; i < shape.Count; i++) {
+            if (x.size(i) != shape[i])
+                return false;
+        }
+        return true;
+    }
+
     /// <summary>The number of entries of a tensor of this shape.</summary>
     public static long Count(IReadOnlyList<long> shape) => shape.Aggregate(1L, (product, size) => product * size);
 
@@ -259,6 +291,9 @@ internal static class Vectors
 
     /// <summary>A norm near the root of the smallest normal number has lost digits to the underflow of the squares.</summary>
     public static double SmallestRoot(ScalarType dtype) => dtype == ScalarType.Float32 ? 1.1e-19 : 1.5e-154;
+
+    private static double Root(double squares, Tensor x) =>
+        squares is > 1e-250 and < 1e250 || x.numel() == 0 ? Math.Sqrt(squares) : ScaledNorm(x);
 
     private static bool SquaresFit(double norm, ScalarType dtype) => double.IsFinite(norm) && norm > 1e3 * SmallestRoot(dtype);
 

@@ -38,19 +38,24 @@ internal static class Augmented
     /// <summary>r = b − A x and Aᵀr, both new, by one read of A where it can.</summary>
     public static (Tensor R, Tensor Atr) Residual(LinearOperator A, Tensor b, Tensor x)
     {
-        Tensor r = Vectors.Copy(b);
-        if (A.Fusion == Fusion.Step && x.dim() == A.InputShape.Count) {
-            Tensor Atr = zeros([.. A.InputShape], A.dtype, A.device);
-            using Tensor dense = x.contiguous();
-            A.FusedStep(dense, r, 1, Atr);          // both negative
-            Vectors.Scale(r, -1);
-            Vectors.Scale(Atr, -1);
-            return (r, Atr);
-        }
-        using (NewDisposeScope())
-            Vectors.AddScaled(r, -1, Product(A, x));
+        Tensor r = Vectors.Copy(b), Atr = zeros([.. A.InputShape, .. x.shape[A.InputShape.Count..]], A.dtype, A.device);
+        Residual(A, x, r, Atr);
+        return (r, Atr);
+    }
+
+    /// <summary>r ← r − A x and image ← Aᵀr, both contiguous.</summary>
+    public static void Residual(LinearOperator A, Tensor x, Tensor r, Tensor image)
+    {
         using var scope = NewDisposeScope();
-        return (r, scope.MoveToOuter(TransposedProduct(A, r).clone()));
+        if (A.Fusion == Fusion.Step && x.dim() == A.InputShape.Count) {
+            A.FusedStep(x.contiguous(), r, 1, image);       // both negative
+            Vectors.Scale(r, -1);
+            Vectors.Scale(image, -1);
+        } else {
+            using (NewDisposeScope())
+                Vectors.AddScaled(r, -1, Product(A, x));
+            image.copy_(TransposedProduct(A, r));
+        }
     }
 
     /// <summary>About ‖A‖₂ from below, √(‖AᵀA z‖ / ‖z‖) for a random z, where no iteration on A itself told it.</summary>

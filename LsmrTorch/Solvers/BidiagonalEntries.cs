@@ -18,6 +18,13 @@ internal sealed class BidiagonalEntries
     private int counted = -1;                       // how many entries the values below are of
     private double largest, smallest;
 
+    /// <summary>Begins anew.</summary>
+    public void Clear()
+    {
+        entries.Clear();
+        counted = -1;
+    }
+
     /// <summary>The next column: α on the diagonal, β below it.</summary>
     public void Add(double alpha, double beta)
     {

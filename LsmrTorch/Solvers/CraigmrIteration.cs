@@ -22,6 +22,7 @@ internal sealed class CraigmrIteration
     public CraigmrIteration(LinearOperator A, Tensor b, double damp, int window)
     {
         bidiagonal = new GolubKahan(A, Vectors.Copy(b), window, keepsU: true);
+        bidiagonal.Begin();
         numbers = [.. bidiagonal.Alpha.Zip(bidiagonal.Beta, (alpha, beta) => new CraigmrRecurrence(alpha, beta, damp))];
         X = zeros_like(bidiagonal.V);
         Y = zeros_like(bidiagonal.U);

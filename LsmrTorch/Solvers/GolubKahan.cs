@@ -28,11 +28,10 @@ internal sealed class GolubKahan
     private double[] negated;
 
     /// <param name="A">Prepared for this solve.</param>
-    /// <param name="start">Of A's OutputShape, or with one more dimension for columns. Taken over and overwritten; becomes u₁.</param>
+    /// <param name="start">Of A's OutputShape, or with one more dimension for columns; contiguous. Taken over: it is to be there when <see cref="Begin"/> is called, and becomes u₁.</param>
     /// <param name="window">How many of the last v each new one is made orthogonal against.</param>
     /// <param name="keepsU">Whether u are kept orthogonal in place of v: for a solver that builds its answer from them.</param>
-    /// <param name="startImage">Aᵀ start, where it is known already. Taken over and overwritten; becomes v₁.</param>
-    public GolubKahan(LinearOperator A, Tensor start, int window = 0, bool keepsU = false, Tensor? startImage = null)
+    public GolubKahan(LinearOperator A, Tensor start, int window = 0, bool keepsU = false)
     {
         this.A = A;
         isBlock = start.dim() > A.OutputShape.Count;
@@ -40,31 +39,58 @@ internal sealed class GolubKahan
         this.window = (int)Math.Min(window, keepsU ? A.Rows : A.Columns);
         this.keepsU = keepsU;
         (Alpha, Beta, negated) = (new double[columns], new double[columns], new double[columns]);
-        U = start;
-        Vectors.Norms(U, Beta);
-        Vectors.Divide(U, Beta);
         Entries = [.. Beta.Select(_ => new BidiagonalEntries())];
-        V = startImage ?? zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device);
-        if (Continues()) {
-            if (startImage is null) {
-                using (NewDisposeScope())
-                    V.copy_(isBlock ? A.VecMats(U) : A.VecMat(U));
-            } else {
-                Vectors.Divide(V, Beta);
-            }
-            Vectors.Norms(V, Alpha);
-            Vectors.Divide(V, Alpha);
-        } else {
-            Vectors.Fill(V, 0);
-        }
+        U = start;
+        V = zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device);
         fusion = isBlock ? Fusion.None : A.Fusion;
         if (fusion == (keepsU ? Fusion.Step : Fusion.Transposed) && this.window > 0)
             fusion = Fusion.None;                       // what is changed has gone through the next product by then
         if (fusion != Fusion.None)
             image = zeros(fusion == Fusion.Step ? [.. A.InputShape] : [.. A.OutputShape], A.dtype, A.device);
-        if (this.window > 0) {
+        if (this.window > 0)
             recent = zeros(columns, this.window, keepsU ? A.Rows : A.Columns, A.dtype, A.device);
-            Remember(keepsU ? U : V);
+    }
+
+    /// <summary>β₁, u₁, α₁ and v₁ of what <see cref="U"/> holds, and of what V holds where that is Aᵀ start already. Forgets what was before.</summary>
+    public void Begin(bool hasStartImage = false)
+    {
+        (remembered, hasImage) = (0, false);
+        if (recent is not null)
+            Vectors.Clear(recent);
+        foreach (BidiagonalEntries entries in Entries)
+            entries.Clear();
+        Array.Clear(Alpha);
+        Vectors.Norms(U, Beta);
+        Vectors.Divide(U, Beta);
+        if (!Continues()) {
+            Vectors.Clear(V);
+        } else {
+            if (hasStartImage)
+                Vectors.Divide(V, Beta);
+            else
+                StartV();
+            Vectors.Norms(V, Alpha);
+            Vectors.Divide(V, Alpha);
+            if (hasImage)
+                Vectors.Divide(image!, Alpha);
+        }
+        Remember(keepsU ? U : V);
+    }
+
+    // v = A'u, by a step from 0 where there is one: the other image is needed anyway, or u as it is.
+    private void StartV()
+    {
+        if (fusion == Fusion.Transposed) {
+            Vectors.Clear(V);
+            A.FusedTransposedStep(U, V, 0, image!);
+            hasImage = true;
+        } else if (fusion == Fusion.Step) {
+            Vectors.Clear(V);
+            A.FusedStep(V, U, -1, image!);
+            Vectors.Assign(V, image!);
+        } else {
+            using (NewDisposeScope())
+                Vectors.Assign(V, isBlock ? A.VecMats(U) : A.VecMat(U));
         }
     }
 
@@ -96,7 +122,7 @@ internal sealed class GolubKahan
             NextV();
         } else {                                        // the space is exhausted, and alpha = 0 as well; or all is NaN
             Array.Clear(Alpha);
-            Vectors.Fill(V, 0);
+            Vectors.Clear(V);
         }
     }
 
@@ -107,7 +133,7 @@ internal sealed class GolubKahan
     private void NextU()
     {
         if (IsExhausted(remembered, A.Rows)) {
-            Vectors.Fill(U, 0);
+            Vectors.Clear(U);
             Array.Clear(Beta);
             return;
         }
@@ -134,7 +160,7 @@ internal sealed class GolubKahan
     private void NextV()
     {
         if (IsExhausted(keepsU ? remembered - 1 : remembered, A.Columns)) {
-            Vectors.Fill(V, 0);
+            Vectors.Clear(V);
             Array.Clear(Alpha);
             return;
         }

@@ -14,8 +14,9 @@ namespace LsmrTorch;
 /// </remarks>
 internal sealed class LsmrIteration
 {
+    private readonly LinearOperator A;
     private readonly GolubKahan bidiagonal;
-    private readonly Stopwatch clock = Stopwatch.StartNew();
+    private long began;
 
     // The vectors: x, and the directions h (of the first factorisation) and h̄ (of the second).
     private Tensor x, h, hBar;
@@ -23,24 +24,48 @@ internal sealed class LsmrIteration
     private double[] hBarFactors, xFactors, hFactors;
 
     /// <param name="A">Prepared for this solve.</param>
-    /// <param name="b">Of A's OutputShape, or with one more dimension for columns.</param>
-    /// <param name="x0">The start, zero if null.</param>
+    /// <param name="columns">Of the right-hand sides to come; null for one without a dimension for columns.</param>
     /// <param name="damp">λ.</param>
     /// <param name="window">How many of the last v each new one is made orthogonal against.</param>
-    /// <param name="bImage">Aᵀb, where it is known already and x0 is zero. Taken over.</param>
-    public LsmrIteration(LinearOperator A, Tensor b, Tensor? x0, double damp, int window, Tensor? bImage = null)
+    public LsmrIteration(LinearOperator A, long? columns, double damp, int window)
     {
-        bool isBlock = b.dim() > A.OutputShape.Count;
-        int columns = isBlock ? (int)b.shape[^1] : 1;
-        RightHandSideNorm = Vectors.Norms(b, columns);
-        x = x0 is null ? zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device) : Vectors.Copy(x0);
-        (Tensor u, Tensor? image) = x0 is null ? (Vectors.Copy(b), bImage) : Augmented.Residual(A, b, x);
-        bidiagonal = new GolubKahan(A, u, window, startImage: image);
-        h = bidiagonal.V.clone();
-        hBar = zeros_like(h);
-        numbers = [.. bidiagonal.Alpha.Zip(bidiagonal.Beta, (alpha, beta) => new LsmrRecurrence(alpha, beta, damp))];
-        (hBarFactors, xFactors, hFactors) = (new double[columns], new double[columns], new double[columns]);
-        SolutionNorm = x0 is null ? new double[columns] : Vectors.Norms(x, columns);
+        this.A = A;
+        long[] more = columns is long k ? [k] : [];
+        int count = (int)(columns ?? 1);
+        x = zeros([.. A.InputShape, .. more], A.dtype, A.device);
+        bidiagonal = new GolubKahan(A, empty([.. A.OutputShape, .. more], A.dtype, A.device), window);
+        h = empty_like(x);
+        hBar = empty_like(x);
+        numbers = [.. Enumerable.Range(0, count).Select(_ => new LsmrRecurrence(damp))];
+        (hBarFactors, xFactors, hFactors) = (new double[count], new double[count], new double[count]);
+        (RightHandSideNorm, SolutionNorm) = (new double[count], new double[count]);
+    }
+
+    /// <summary>Begins with a right-hand side, of A's OutputShape and columns; forgets what was before.</summary>
+    /// <param name="b">Is not written to.</param>
+    /// <param name="x0">The start, zero if null.</param>
+    /// <param name="bImage">Aᵀb, where it is known already and x0 is zero.</param>
+    public void Begin(Tensor b, Tensor? x0 = null, Tensor? bImage = null)
+    {
+        began = Stopwatch.GetTimestamp();
+        Iterations = 0;
+        Vectors.Norms(b, RightHandSideNorm);
+        Vectors.Assign(bidiagonal.U, b);
+        if (x0 is null) {
+            Vectors.Clear(x);
+            Array.Clear(SolutionNorm);
+            if (bImage is not null)
+                Vectors.Assign(bidiagonal.V, bImage);
+        } else {
+            Vectors.Assign(x, x0);
+            Vectors.Norms(x, SolutionNorm);
+            Augmented.Residual(A, x, bidiagonal.U, bidiagonal.V);
+        }
+        bidiagonal.Begin(hasStartImage: x0 is not null || bImage is not null);
+        Vectors.Assign(h, bidiagonal.V);
+        Vectors.Clear(hBar);
+        for (int j = 0; j < numbers.Length; j++)
+            numbers[j].Begin(bidiagonal.Alpha[j], bidiagonal.Beta[j]);
     }
 
     /// <summary>The iterates of the columns that are still iterated; owned by the scope in which the iteration was made.</summary>
@@ -50,7 +75,7 @@ internal sealed class LsmrIteration
     public int Iterations { get; private set; }
     public double[] RightHandSideNorm { get; private set; }
     public double[] SolutionNorm { get; private set; }
-    public TimeSpan Elapsed => clock.Elapsed;
+    public TimeSpan Elapsed => Stopwatch.GetElapsedTime(began);
     public LsmrRecurrence Numbers(int column) => numbers[column];
     public BidiagonalEntries Entries(int column) => bidiagonal.Entries[column];
 

@@ -11,25 +11,27 @@ internal sealed class LsmrRecurrence
     private readonly double damp;
 
     // First rotation (folds λ in), second (to upper bidiagonal R), third (R to lower bidiagonal).
-    private double alphaBar, rho = 1, rhoBar = 1, cBar = 1, sBar, zeta, zetaBar;
+    private double alphaBar, rho, rhoBar, cBar, sBar, zeta, zetaBar;
 
     // For the estimate of ‖r‖.
-    private double betaDoubleDot, betaDot, rhoDotOld = 1, tauTildeOld, thetaTilde, d;
+    private double betaDoubleDot, betaDot, rhoDotOld, tauTildeOld, thetaTilde, d;
 
     // For the estimates of ‖A‖ and cond(A): squares of the bidiagonal, extremes of the pivots.
-    private double alphaOld, normSquared, maxPivot, minPivot = double.PositiveInfinity;
+    private double alphaOld, normSquared, maxPivot, minPivot;
 
-    public LsmrRecurrence(double alpha, double beta, double damp)
+    public LsmrRecurrence(double damp)
     {
         this.damp = damp;
-        alphaOld = alpha;
-        alphaBar = alpha;
-        zetaBar = alpha * beta;
-        betaDoubleDot = beta;
-        normSquared = alpha * alpha;
-        ResidualNorm = beta;
-        NormalResidualNorm = alpha * beta;
-        FrobeniusEstimate = alpha;
+    }
+
+    /// <summary>Begins with α₁ and β₁.</summary>
+    public void Begin(double alpha, double beta)
+    {
+        (alphaBar, rho, rhoBar, cBar, sBar, zeta, zetaBar) = (alpha, 1, 1, 1, 0, 0, alpha * beta);
+        (betaDoubleDot, betaDot, rhoDotOld, tauTildeOld, thetaTilde, d) = (beta, 0, 1, 0, 0, 0);
+        (alphaOld, normSquared, maxPivot, minPivot) = (alpha, alpha * alpha, 0, double.PositiveInfinity);
+        (ResidualNorm, NormalResidualNorm) = (beta, alpha * beta);
+        (FrobeniusEstimate, NormBound, ConditionEstimate) = (alpha, 0, 1);
     }
 
     /// <summary>h̄ ← <c>HBarFactor</c> h̄ + h.</summary>
@@ -48,7 +50,7 @@ internal sealed class LsmrRecurrence
     /// <summary>The largest column of the bidiagonal matrix and λ: at most ‖[A; λI]‖₂, and soon within a factor of two.</summary>
     public double NormBound { get; private set; }
 
-    public double ConditionEstimate { get; private set; } = 1;
+    public double ConditionEstimate { get; private set; }
 
     /// <summary>Takes in the next α and β; <paramref name="isFirst"/> says whether they are the first.</summary>
     public void Step(double alpha, double beta, bool isFirst)

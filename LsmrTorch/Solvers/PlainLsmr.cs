@@ -16,7 +16,9 @@ internal static class PlainLsmr
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         rules ??= new LsmrRules(options, A, damp);
-        var iteration = new LsmrIteration(A.Prepare(), b, x0, damp, options.Reorthogonalise, bImage);
+        long[] columns = b.shape[A.OutputShape.Count..];
+        var iteration = new LsmrIteration(A.Prepare(), columns.Length > 0 ? columns[0] : null, damp, options.Reorthogonalise);
+        iteration.Begin(b, x0, bImage);
         var ends = new LsmrColumn[iteration.Columns];
         Tensor? solutions = iteration.Columns > 1 ? zeros_like(iteration.X) : null;
         double norm = 0, condition = 1;
