@@ -23,6 +23,12 @@ internal static class Problems
     }
 
     /// <summary>Normal random numbers, float64, from a generator of its own.</summary>
+    public static LinearOperator Csr(Tensor M)
+    {
+        Tensor places = M.nonzero(), counts = M.ne(0).sum(1);
+        return LinearOperator.FromCsr(M.masked_select(M.ne(0)), places.select(1, 1), cat([zeros(1, int64), counts.cumsum(0)]), M.shape[1]);
+    }
+
     public static Tensor Random(long seed, params long[] shape)
     {
         using var generator = new Generator((ulong)seed, CPU);

@@ -95,7 +95,7 @@ public class OperatorTests
         CsCheck.Check.Sample(CsCheck.Gen.Select(CsCheck.Gen.Int[1, 30], CsCheck.Gen.Int[1, 30], CsCheck.Gen.Int[0, 1000]), (m, n, seed) => {
             using var scope = NewDisposeScope();
             Tensor M = Problems.Random(seed, m, n), mask = Problems.Random(seed + 1, m, n).gt(0);
-            foreach (LinearOperator A in new[] { LinearOperator.FromMatrix(M), FromDense(M.mul(mask)) }) {
+            foreach (LinearOperator A in new[] { LinearOperator.FromMatrix(M), Problems.Csr(M.mul(mask)) }) {
                 Tensor v = Problems.Random(seed + 2, n), u = Problems.Random(seed + 3, m);
                 double left = Vectors.Dot(A.Apply(v), u), right = Vectors.Dot(v, A.ApplyTranspose(u));
                 Assert.That(left, Is.EqualTo(right).Within(1e-13 * (m + n) * (1 + Vectors.Norm(u) * Vectors.Norm(v))));
@@ -139,18 +139,11 @@ public class OperatorTests
 
     private static Tensor Random(ScalarType dtype, params long[] shape) => Problems.Random(shape[0] * 31 + shape.Length, shape).to(dtype);
 
-    private static LinearOperator FromDense(Tensor M)
-    {
-        Tensor at = M.nonzero(), rows = at.select(1, 0), columns = at.select(1, 1);
-        Tensor starts = cat([zeros(1, int64), M.ne(0).sum(1).cumsum(0)]);
-        return LinearOperator.FromCsr(M.index(TensorIndex.Tensor(rows), TensorIndex.Tensor(columns)), columns, starts, M.shape[1]);
-    }
-
     private static (LinearOperator, Tensor) Csr(ScalarType dtype)
     {
         Tensor M = Random(dtype, 7, 5);
         M = M.mul(M.gt(0));
-        return (FromDense(M), M);
+        return (Problems.Csr(M), M);
     }
 
     private static (LinearOperator, Tensor) CsrIrregular(ScalarType dtype)

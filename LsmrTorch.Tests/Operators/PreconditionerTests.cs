@@ -23,7 +23,7 @@ public class PreconditionerTests
         ["dense, of many blocks"] = t => { Tensor M = Random(t, 700, 500); return (LinearOperator.FromMatrix(M), M); },
         ["dense, transposed"] = t => { Tensor M = Random(t, 4, 7).t(); return (LinearOperator.FromMatrix(M), M); },
         ["dense without rows"] = t => { Tensor M = zeros(0, 3, t); return (LinearOperator.FromMatrix(M), M); },
-        ["csr"] = t => { Tensor M = Random(t, 7, 4); return (Csr(M), M); },
+        ["csr"] = t => { Tensor M = Random(t, 7, 4); return (Problems.Csr(M), M); },
         ["csr with a repeated entry"] = t => (
             LinearOperator.FromCsr(tensor(new[] { 3.0, 4, -1, 2 }, t), tensor(new long[] { 1, 0, 1, 1 }), tensor(new long[] { 0, 3, 4 }), 3),
             tensor(new double[,] { { 4, 2, 0 }, { 0, 2, 0 } }, t)),
@@ -82,7 +82,7 @@ public class PreconditionerTests
     public void The_condition_after_a_sketch_does_not_depend_on_that_before([ValueSource(nameof(Conditions))] double cond, [Values] bool sparse)
     {
         Tensor M = Problems.Matrix(2000, 100, cond, 1);
-        Assert.That(Condition(sparse ? Csr(M) : LinearOperator.FromMatrix(M), M, 0), Is.LessThan(4.5)); // 3.7 for infinitely many columns
+        Assert.That(Condition(sparse ? Problems.Csr(M) : LinearOperator.FromMatrix(M), M, 0), Is.LessThan(4.5)); // 3.7 for infinitely many columns
     }
 
     [Test]
@@ -127,7 +127,7 @@ public class PreconditionerTests
         [Values("scaling", "sketch", "sketch of CSR")] string kind, [Values(0, 0.1)] double damp)
     {
         Tensor M = Problems.Matrix(300, 20, 100, 1), b = Problems.Random(2, 300);
-        LinearOperator A = kind == "sketch of CSR" ? Csr(M) : LinearOperator.FromMatrix(M);
+        LinearOperator A = kind == "sketch of CSR" ? Problems.Csr(M) : LinearOperator.FromMatrix(M);
         using var guard = no_grad();
         LinearOperator P = kind == "scaling" ? Preconditioner.ColumnScaling(A, damp) : Preconditioner.Sketch(A, damp);
         LinearOperator stacked = LinearOperator.Stack(A, damp * LinearOperator.Identity([20], float64));
@@ -139,7 +139,7 @@ public class PreconditionerTests
     public void A_matrix_of_few_rows_is_its_own_sketch([Values] bool sparse, [Values((long)20, 50, 60)] long rows)
     {
         Tensor M = Problems.Matrix(rows, 20, 1e5, 1);
-        Assert.That(Condition(sparse ? Csr(M) : LinearOperator.FromMatrix(M), M, 0), Is.EqualTo(1).Within(1e-4));
+        Assert.That(Condition(sparse ? Problems.Csr(M) : LinearOperator.FromMatrix(M), M, 0), Is.EqualTo(1).Within(1e-4));
     }
 
     [Test]
@@ -199,7 +199,7 @@ public class PreconditionerTests
     public void A_preconditioner_leaves_its_own_tensors_and_the_same_seed_gives_its_bits_again()
     {
         Tensor M = Problems.Matrix(300, 20, 1e4, 1), v = Problems.Random(2, 20);
-        LinearOperator dense = LinearOperator.FromMatrix(M), sparse = Csr(M), closure = LinearOperator.FromMatVec(M.mv, [20], float64);
+        LinearOperator dense = LinearOperator.FromMatrix(M), sparse = Problems.Csr(M), closure = LinearOperator.FromMatVec(M.mv, [20], float64);
         LinearOperator hard = LinearOperator.FromMatrix(Problems.Matrix(300, 20, 1e10, 1));
         Func<long, LinearOperator>[] builders = [
             seed => Preconditioner.ColumnScaling(closure, seed: seed),
@@ -259,12 +259,6 @@ public class PreconditionerTests
         Tensor R = P.Held.Single().to(float64);
         Tensor values = linalg.svdvals(linalg.solve_triangular(R, stacked, upper: true, left: false));
         return (values.max() / values.min()).item<double>();
-    }
-
-    private static LinearOperator Csr(Tensor M)
-    {
-        Tensor places = M.nonzero(), counts = M.ne(0).sum(1);
-        return LinearOperator.FromCsr(M.masked_select(M.ne(0)), places[TensorIndex.Colon, 1], cat([zeros(1, int64), counts.cumsum(0)]), M.shape[1]);
     }
 
     private static Tensor Random(ScalarType dtype, params long[] shape) => Problems.Random(11, shape).to(dtype);

@@ -12,7 +12,7 @@ namespace LsmrTorch;
 /// <summary>
 /// Both products of a bidiagonalisation step with a row-major matrix on the CPU, reading it once: four rows at a time give four entries
 /// of u = A v − α u, and go, while they are in the cache, into Aᵀu. The scale of u is not needed for that, as ‖u‖ is one number
-/// for all of Aᵀu. Holds where the matrix lies, for as long as it is not moved.
+/// for all of Aᵀu. The matrix's entries may change, its shape may not.
 /// </summary>
 /// <remarks>
 /// Threads take shares of the rows, whose sums are added in the order of the rows; how many shares there are depends on the shape
@@ -28,7 +28,6 @@ internal sealed unsafe class FusedDense
     private const long Widest = 1 << 17;            // the same for a single row
 
     private readonly Tensor matrix;
-    private readonly nint address;
     private readonly long m, n, stride, share;
     private readonly int shares;
 
@@ -37,7 +36,6 @@ internal sealed unsafe class FusedDense
     public FusedDense(Tensor matrix, bool transposed)
     {
         this.matrix = matrix;
-        address = Memory.Address(matrix);
         (m, n, stride, _) = Layout(matrix, transposed);
         long most = Math.Clamp(m * n / WorkOfShare, 1, Math.Min(MostShares, Math.Max(1, m / FewestRows)));
         share = ((m + most - 1) / most + 3) / 4 * 4;
@@ -87,7 +85,7 @@ internal sealed unsafe class FusedDense
         var total = new Span<T>((T*)Memory.Address(image), (int)n);
         fixed (T* first = sums) {
             var job = new Job {
-                Matrix = address,
+                Matrix = Memory.Address(matrix),
                 V = Memory.Address(v),
                 U = Memory.Address(u),
                 Sums = (nint)first,

@@ -63,6 +63,36 @@ internal static unsafe class Passes
         return squares;
     }
 
+    /// <summary>D ← a D + b v + c q (CRAIGMR).</summary>
+    public static void Combine(Tensor D, double a, double b, Tensor v, double c, Tensor q)
+    {
+        var job = new Job { Y = Memory.Address(D), X = Memory.Address(v), Z = Memory.Address(q), A = a, B = b, C = c };
+        Run(job, D, &Combine<double>, &Combine<float>);
+        GC.KeepAlive(D);
+        GC.KeepAlive(v);
+        GC.KeepAlive(q);
+    }
+
+    /// <summary>D ← D / a, x ← x + b D (CRAIGMR).</summary>
+    public static void Move(Tensor D, double a, Tensor x, double b)
+    {
+        var job = new Job { Y = Memory.Address(D), X = Memory.Address(x), A = a, B = b };
+        Run(job, D, &Move<double>, &Move<float>);
+        GC.KeepAlive(D);
+        GC.KeepAlive(x);
+    }
+
+    /// <summary>f ← (e − a f) / b, y ← y + c f, e ← (u − d e) / g (CRAIGMR).</summary>
+    public static void Advance(Tensor f, double a, double b, Tensor y, double c, Tensor e, double d, double g, Tensor u)
+    {
+        var job = new Job { Y = Memory.Address(f), X = Memory.Address(y), Z = Memory.Address(e), W = Memory.Address(u), A = a, B = b, C = c, D = d, E = g };
+        Run(job, y, &AdvanceMultiplier<double>, &AdvanceMultiplier<float>);
+        GC.KeepAlive(f);
+        GC.KeepAlive(y);
+        GC.KeepAlive(e);
+        GC.KeepAlive(u);
+    }
+
     /// <summary>y ← x.</summary>
     public static void Copy(Tensor y, Tensor x)
     {
@@ -82,7 +112,7 @@ internal static unsafe class Passes
     private struct Job
     {
         public nint Y, X, Z, W;
-        public double A, B, C;
+        public double A, B, C, D, E;
         public long Count, Length;              // of the vectors, and of a piece
         public double* Sums;                 // of squares, of each piece
     }
@@ -175,6 +205,63 @@ internal static unsafe class Passes
             sum.Add(x[i]);
         }
         job.Sums[piece] = sum.Total;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Combine<T>(void* context, int piece) where T : unmanaged, INumber<T>
+    {
+        ref Job job = ref *(Job*)context;
+        T* D = (T*)job.Y, v = (T*)job.X, q = (T*)job.Z;
+        T a = T.CreateTruncating(job.A), b = T.CreateTruncating(job.B), c = T.CreateTruncating(job.C);
+        Vector512<T> As = Vector512.Create(a), Bs = Vector512.Create(b), Cs = Vector512.Create(c);
+        long i = piece * job.Length, end = Math.Min(job.Count, i + job.Length);
+        for (; i + Vector512<T>.Count <= end; i += Vector512<T>.Count) {
+            Vector512<T> both = Arithmetic.MultiplyAdd(Bs, Vector512.Load(v + i), Cs * Vector512.Load(q + i));
+            Arithmetic.MultiplyAdd(As, Vector512.Load(D + i), both).Store(D + i);
+        }
+        for (; i < end; i++)
+            D[i] = a * D[i] + (b * v[i] + c * q[i]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Move<T>(void* context, int piece) where T : unmanaged, INumber<T>
+    {
+        ref Job job = ref *(Job*)context;
+        T* D = (T*)job.Y, x = (T*)job.X;
+        T a = T.CreateTruncating(job.A), b = T.CreateTruncating(job.B);
+        Vector512<T> As = Vector512.Create(a), Bs = Vector512.Create(b);
+        long i = piece * job.Length, end = Math.Min(job.Count, i + job.Length);
+        for (; i + Vector512<T>.Count <= end; i += Vector512<T>.Count) {
+            Vector512<T> direction = Vector512.Load(D + i) / As;
+            direction.Store(D + i);
+            Arithmetic.MultiplyAdd(Bs, direction, Vector512.Load(x + i)).Store(x + i);
+        }
+        for (; i < end; i++) {
+            D[i] /= a;
+            x[i] += b * D[i];
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AdvanceMultiplier<T>(void* context, int piece) where T : unmanaged, INumber<T>
+    {
+        ref Job job = ref *(Job*)context;
+        T* f = (T*)job.Y, y = (T*)job.X, e = (T*)job.Z, u = (T*)job.W;
+        T a = T.CreateTruncating(job.A), b = T.CreateTruncating(job.B), c = T.CreateTruncating(job.C), d = T.CreateTruncating(job.D), g = T.CreateTruncating(job.E);
+        Vector512<T> As = Vector512.Create(-a), Bs = Vector512.Create(b), Cs = Vector512.Create(c), Ds = Vector512.Create(-d), Gs = Vector512.Create(g);
+        long i = piece * job.Length, end = Math.Min(job.Count, i + job.Length);
+        for (; i + Vector512<T>.Count <= end; i += Vector512<T>.Count) {
+            Vector512<T> column = Vector512.Load(e + i);
+            Vector512<T> direction = Arithmetic.MultiplyAdd(As, Vector512.Load(f + i), column) / Bs;
+            direction.Store(f + i);
+            Arithmetic.MultiplyAdd(Cs, direction, Vector512.Load(y + i)).Store(y + i);
+            (Arithmetic.MultiplyAdd(Ds, column, Vector512.Load(u + i)) / Gs).Store(e + i);
+        }
+        for (; i < end; i++) {
+            f[i] = (e[i] - a * f[i]) / b;
+            y[i] += c * f[i];
+            e[i] = (u[i] - d * e[i]) / g;
+        }
     }
 
     private struct SumOfSquares

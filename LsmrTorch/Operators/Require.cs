@@ -24,7 +24,7 @@ internal static class Require
     public static void Vector(Tensor x, string name, IReadOnlyList<long> shape, string whose, LinearOperator A)
     {
         ArgumentNullException.ThrowIfNull(x, name);
-        if (!x.shape.SequenceEqual(shape))
+        if (!LsmrTorch.Vectors.HasShape(x, shape))
             throw new ArgumentException($"{name} has shape {Text.Shape(x.shape)} but {whose} {Text.Shape(shape)}.", name);
         if (x.dtype != A.dtype)
             throw new ArgumentException($"{name} has dtype {x.dtype} but the operator has {A.dtype}.", name);

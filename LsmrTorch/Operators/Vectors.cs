@@ -1,5 +1,6 @@
 using TorchSharp;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace LsmrTorch;
 
@@ -44,7 +45,7 @@ internal static class Vectors
     public static void Divide(Tensor x, ReadOnlySpan<double> a)
     {
         if (a.Length == 1) {
-            if (a[0] == 0 || !double.IsFinite(a[0]))
+            if (!Divides(a[0]))
                 return;
             if (Passes.Take(x))
                 Passes.Divide(x, a[0]);
@@ -54,7 +55,7 @@ internal static class Vectors
         }
         double[] finite = new double[a.Length];
         for (int j = 0; j < a.Length; j++)
-            finite[j] = a[j] == 0 || !double.IsFinite(a[j]) ? 1 : a[j];
+            finite[j] = Divides(a[j]) ? a[j] : 1;
         using Tensor divisors = PerColumn(finite, x);
         x.div_(divisors);
     }
@@ -106,6 +107,49 @@ internal static class Vectors
         ScaleAdd(h, c, v);
         Norms(x, norms);
     }
+
+    /// <summary>D ← a D + b v + c q, factors for each column (CRAIGMR).</summary>
+    public static void Combine(Tensor D, ReadOnlySpan<double> a, ReadOnlySpan<double> b, Tensor v, ReadOnlySpan<double> c, Tensor q)
+    {
+        if (a.Length == 1 && Passes.Take(D)) {
+            Passes.Combine(D, a[0], b[0], v, c[0], q);
+            return;
+        }
+        Scale(D, a);
+        AddScaled(D, b, v);
+        AddScaled(D, c, q);
+    }
+
+    /// <summary>D ← D / a, x ← x + b D: CRAIGMR's direction and solution, factors for each column.</summary>
+    public static void Move(Tensor D, ReadOnlySpan<double> a, Tensor x, ReadOnlySpan<double> b)
+    {
+        if (a.Length == 1 && Divides(a[0]) && Passes.Take(x)) {
+            Passes.Move(D, a[0], x, b[0]);
+            return;
+        }
+        Divide(D, a);
+        AddScaled(x, b, D);
+    }
+
+    /// <summary>f ← (e − a f) / b, y ← y + c f, e ← (u − d e) / g: CRAIGMR's directions and multiplier, factors for each column.</summary>
+    public static void Advance(Tensor f, ReadOnlySpan<double> a, ReadOnlySpan<double> b, Tensor y, ReadOnlySpan<double> c,
+        Tensor e, ReadOnlySpan<double> d, ReadOnlySpan<double> g, Tensor u)
+    {
+        if (a.Length == 1 && Divides(b[0]) && Divides(g[0]) && Passes.Take(y)) {
+            Passes.Advance(f, a[0], b[0], y, c[0], e, d[0], g[0], u);
+            return;
+        }
+        Span<double> minus = new double[a.Length];
+        TensorPrimitives.Negate(a, minus);
+        ScaleAdd(f, minus, e);
+        Divide(f, b);
+        AddScaled(y, c, f);
+        TensorPrimitives.Negate(d, minus);
+        ScaleAdd(e, minus, u);
+        Divide(e, g);
+    }
+
+    private static bool Divides(double a) => a != 0 && double.IsFinite(a);
 
     private static bool TakeBoth(Tensor y, Tensor x) => Passes.Take(y) && Passes.Take(x) && x.dtype == y.dtype && x.numel() == y.numel();
 

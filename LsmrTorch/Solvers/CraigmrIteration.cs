@@ -8,16 +8,17 @@ namespace LsmrTorch;
 /// the numbers of its own <see cref="CraigmrRecurrence"/>.
 /// </summary>
 /// <remarks>
-/// Vectors a column beside x and y: u, e, f and a product (m); v, D and a product (n); with λ > 0 also v̄ and q (n).
+/// Vectors a column beside x and y: u, e, f and a product (m); v, D and a product (n); with λ > 0 also q (n).
 /// </remarks>
 internal sealed class CraigmrIteration
 {
     private readonly GolubKahan bidiagonal;
 
-    // y-side: e (columns of U L̂⁻ᵀ) and f (its columns times R⁻¹). x-side: v̄ and q (λ folded in), D = V̄ R⁻¹.
+    // y-side: e (columns of U L̂⁻ᵀ) and f (its columns times R⁻¹). x-side: q (λ folded in) and D = V̄ R⁻¹.
     private Tensor e, f, D;
-    private Tensor? vBar, q;
+    private Tensor? q;
     private CraigmrRecurrence[] numbers;
+    private readonly double[][] factors = new double[5][];
 
     public CraigmrIteration(LinearOperator A, Tensor b, double damp, int window)
     {
@@ -30,8 +31,8 @@ internal sealed class CraigmrIteration
         f = zeros_like(bidiagonal.U);
         e = bidiagonal.U.clone();
         if (damp > 0)
-            (vBar, q) = (zeros_like(bidiagonal.V), zeros_like(bidiagonal.V));
-        Vectors.Divide(e, Each(n => n.AlphaHat));                           // e1 = u1 / alphaHat1
+            q = zeros_like(bidiagonal.V);
+        Vectors.Divide(e, Each(0, n => n.AlphaHat));                           // e1 = u1 / alphaHat1
     }
 
     /// <summary>x, the iterates of InputShape.</summary>
@@ -49,32 +50,28 @@ internal sealed class CraigmrIteration
     public void Step()
     {
         Iterations++;
-        if (q is not null && vBar is not null) {                            // with the rotation of this column
-            vBar.copy_(q);
-            Vectors.Scale(vBar, Each(n => n.SDamp));
-            Vectors.AddScaled(vBar, Each(n => n.CDamp), bidiagonal.V);      // vBar = cDamp v + sDamp q
-            Vectors.Scale(q, Each(n => -n.CDamp));
-            Vectors.AddScaled(q, Each(n => n.SDamp), bidiagonal.V);         // q = sDamp v - cDamp q, scaled below
+        if (q is null) {
+            Vectors.ScaleAdd(D, Each(0, n => -n.Theta), bidiagonal.V);      // D = v - theta D, divided below
+        } else {                                                            // with the rotation of this column:
+            Vectors.Combine(D, Each(0, n => -n.Theta), Each(1, n => n.CDamp), bidiagonal.V, Each(2, n => n.SDamp), q);     // D = vBar - theta D
+            Vectors.Scale(q, Each(0, n => -n.CDamp));                       // with vBar = cDamp v + sDamp q
+            Vectors.AddScaled(q, Each(0, n => n.SDamp), bidiagonal.V);      // q = sDamp v - cDamp q, scaled below
         }
-        Vectors.ScaleAdd(D, Each(n => -n.Theta), vBar ?? bidiagonal.V);     // D = vBar - theta D, divided below
         bidiagonal.Step();
         for (int j = 0; j < numbers.Length; j++) {
             if (IsFinite(j))
                 numbers[j].Step(bidiagonal.Alpha[j], bidiagonal.Beta[j]);
         }
         if (q is not null)
-            Vectors.Scale(q, Each(n => n.QFactor));
+            Vectors.Scale(q, Each(0, n => n.QFactor));
 
-        Vectors.ScaleAdd(f, Each(n => -n.Theta), e);
-        Vectors.Divide(f, Each(n => n.Rho));                                // f = (e - theta f) / rho
-        Vectors.AddScaled(Y, Each(n => n.Zeta), f);                         // y = y + zeta f
-        Vectors.Divide(D, Each(n => n.Rho));                                // D = (vBar - theta D) / rho
-        Vectors.AddScaled(X, Each(n => n.Zeta), D);                         // x = x + zeta D
-
+        ReadOnlySpan<double> theta = Each(0, n => n.Theta), rho = Each(1, n => n.Rho), zeta = Each(2, n => n.Zeta);     // of this column
         for (int j = 0; j < numbers.Length; j++)
             numbers[j].Advance(bidiagonal.Alpha[j]);
-        Vectors.ScaleAdd(e, Each(n => -n.BetaHat), bidiagonal.U);
-        Vectors.Divide(e, Each(n => n.AlphaHat));                           // e = (u - betaHat e) / alphaHat
+        ReadOnlySpan<double> betaHat = Each(3, n => n.BetaHat), alphaHat = Each(4, n => n.AlphaHat);                    // of the next
+        Vectors.Move(D, rho, X, zeta);                                      // D = (vBar - theta D) / rho, x = x + zeta D
+        // f = (e - theta f) / rho, y = y + zeta f, e = (u - betaHat e) / alphaHat
+        Vectors.Advance(f, theta, rho, Y, zeta, e, betaHat, alphaHat, bidiagonal.U);
     }
 
     /// <summary>Goes on with these columns alone.</summary>
@@ -85,14 +82,20 @@ internal sealed class CraigmrIteration
         (e, f, D) = (Vectors.Columns(e, columns), Vectors.Columns(f, columns), Vectors.Columns(D, columns));
         foreach (Tensor dropped in new[] { old.Item1, old.Item2, old.Item3, old.Item4, old.Item5 })
             dropped.Dispose();
-        if (q is { } oldQ && vBar is { } oldVBar) {
-            (q, vBar) = (Vectors.Columns(oldQ, columns), Vectors.Columns(oldVBar, columns));
+        if (q is { } oldQ) {
+            q = Vectors.Columns(oldQ, columns);
             oldQ.Dispose();
-            oldVBar.Dispose();
         }
         bidiagonal.Keep(columns);
         numbers = GolubKahan.Columns(numbers, columns);
     }
 
-    private double[] Each(Func<CraigmrRecurrence, double> factor) => [.. numbers.Select(factor)];
+    // A number of each column, in an array that is used again.
+    private ReadOnlySpan<double> Each(int place, Func<CraigmrRecurrence, double> number)
+    {
+        double[] all = factors[place] is { } made && made.Length == numbers.Length ? made : factors[place] = new double[numbers.Length];
+        for (int j = 0; j < all.Length; j++)
+            all[j] = number(numbers[j]);
+        return all;
+    }
 }

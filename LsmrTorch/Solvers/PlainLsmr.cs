@@ -51,8 +51,8 @@ internal static class PlainLsmr
         };
     }
 
-    // Of several right-hand sides, the largest of each over those that are still iterated.
-    private static LsmrProgress Progress(LsmrIteration iteration)
+    /// <summary>Of several right-hand sides, the largest of each number over those that are still iterated.</summary>
+    public static LsmrProgress Progress(LsmrIteration iteration)
     {
         double Largest(Func<int, double> value) => Enumerable.Range(0, iteration.Columns).Max(value);
         return new LsmrProgress(iteration.Iterations,
