@@ -7,7 +7,7 @@ namespace LsmrTorch.Tests.Operators;
 /// <summary>The single-read step of dense matrices is the two products, to rounding, whatever the layout and the threads.</summary>
 public class FusedDenseTests
 {
-    public enum Layout { RowMajor, ColumnMajor, Strided, EveryOther, Transposed, Preconditioned }
+    public enum Layout { RowMajor, ColumnMajor, Strided, EveryOther, Transposed, Preconditioned, Stacked }
 
     private static (LinearOperator Fused, Tensor Matrix) Operator(Layout layout, long m, long n, ScalarType dtype)
     {
@@ -24,6 +24,9 @@ public class FusedDenseTests
             case Layout.Preconditioned:
                 Tensor d = Problems.Random(9, n).to(dtype);
                 return (LinearOperator.FromMatrix(M) * LinearOperator.Diagonal(d), M.mul(d));
+            case Layout.Stacked:
+                LinearOperator A = LinearOperator.FromMatrix(M.narrow(0, 0, (m + 1) / 2)), scaled = 3.0 * LinearOperator.FromMatrix(M.narrow(0, (m + 1) / 2, m / 2).div(3));
+                return (LinearOperator.Stack(A, scaled), M);
             default:
                 return (LinearOperator.FromMatrix(M), M);
         }

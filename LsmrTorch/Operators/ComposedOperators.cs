@@ -218,6 +218,33 @@ internal sealed class StackOperator : ComposedOperator
 
     protected override LinearOperator Of(LinearOperator[] parts) => new StackOperator(parts);
 
+    // Each part does its rows: those that can, by one read, the others ([A; λI] has one) by two products. Not for multi-dimensional
+    // vectors, which may be views.
+    internal override Fusion Fusion =>
+        InputShape.Count == 1 && Parts.All(part => part.OutputShape.Count == 1) && Parts.Any(part => part.Fusion == Fusion.Step) ? Fusion.Step : Fusion.None;
+
+    internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image)
+    {
+        using var scope = NewDisposeScope();
+        double norm = 0;
+        long offset = 0;
+        Tensor sum = zeros_like(image);
+        foreach (LinearOperator part in Parts) {
+            Tensor rows = u.narrow(0, offset, part.Rows);
+            offset += part.Rows;
+            if (part.Fusion == Fusion.Step) {
+                norm = double.Hypot(norm, part.FusedStep(v, rows, alpha, image));
+                Vectors.AddScaled(sum, 1, image);
+            } else {
+                Vectors.ScaleAdd(rows, -alpha, part.MatVec(v));
+                norm = double.Hypot(norm, Vectors.Norm(rows));
+                Vectors.AddScaled(sum, 1, part.VecMat(rows));
+            }
+        }
+        Vectors.Assign(image, sum);
+        return norm;
+    }
+
     protected internal override Tensor MatVec(Tensor v)
     {
         using var scope = NewDisposeScope();
