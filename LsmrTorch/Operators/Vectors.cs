@@ -56,7 +56,7 @@ internal static class Vectors
         double[] finite = new double[a.Length];
         for (int j = 0; j < a.Length; j++)
             finite[j] = Divides(a[j]) ? a[j] : 1;
-        using Tensor divisors = PerColumn(finite, x);
+        using Tensor divisors = Row(finite, x);
         x.div_(divisors);
     }
 
@@ -67,7 +67,7 @@ internal static class Vectors
             AddScaled(y, a[0], x);
             return;
         }
-        using Tensor factors = PerColumn(a, y);
+        using Tensor factors = Row(a, y);
         using Scalar one = 1.0;
         y.addcmul_(x, factors, one);
     }
@@ -95,17 +95,18 @@ internal static class Vectors
         Norms(y, norms);
     }
 
-    /// <summary>h̄ ← a h̄ + h, x ← x + b h̄, h ← c h + v: LSMR's directions and solution, factors for each column, and the norms of x.</summary>
+    /// <summary>h̄ ← a h̄ + h, x ← x + b h̄, h ← c h + v: LSMR's directions and solution, factors for each column, and the norms of x if there is a place for them.</summary>
     public static void Advance(Tensor hBar, ReadOnlySpan<double> a, Tensor x, ReadOnlySpan<double> b, Tensor h, ReadOnlySpan<double> c, Tensor v, Span<double> norms)
     {
-        if (a.Length == 1 && Passes.Take(x)) {
+        if (a.Length == 1 && norms.Length == 1 && Passes.Take(x)) {
             norms[0] = Root(Passes.Advance(hBar, a[0], x, b[0], h, c[0], v), x);
             return;
         }
         ScaleAdd(hBar, a, h);
         AddScaled(x, b, hBar);
         ScaleAdd(h, c, v);
-        Norms(x, norms);
+        if (norms.Length > 0)
+            Norms(x, norms);
     }
 
     /// <summary>D ← a D + b v + c q, factors for each column (CRAIGMR).</summary>
@@ -160,11 +161,12 @@ internal static class Vectors
             Scale(x, a[0]);
             return;
         }
-        using Tensor factors = PerColumn(a, x);
+        using Tensor factors = Row(a, x);
         x.mul_(factors);
     }
 
-    private static Tensor PerColumn(ReadOnlySpan<double> a, Tensor like)
+    /// <summary>A tensor of these numbers, of the dtype and on the device of another.</summary>
+    public static Tensor Row(ReadOnlySpan<double> a, Tensor like)
     {
         using Tensor numbers = tensor(a.ToArray(), float64);
         return numbers.to(like.dtype, like.device);
@@ -241,6 +243,13 @@ internal static class Vectors
             if (!SquaresFit(norms[j], x.dtype) && flat.numel() > 0)
                 norms[j] = ScaledNorm(flat.select(1, j));
         }
+    }
+
+    /// <summary>The norms of the columns, left where x is: float64, of shape (columns). A float64 x must have squares that fit.</summary>
+    public static Tensor DeviceNorms(Tensor x, int columns)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(x.reshape(-1, columns).to(float64).norm(0, false, 2f));
     }
 
     /// <summary>The entries as doubles, in row-major order (one transfer when they lie on a GPU).</summary>

@@ -20,6 +20,7 @@ internal sealed class LsmrIteration
 
     // The vectors: x, and the directions h (of the first factorisation) and h̄ (of the second).
     private Tensor x, h, hBar;
+    private Tensor? norms;      // of x, where numbers stay on the device until they are read together
     private LsmrRecurrence[] numbers;
     private double[] hBarFactors, xFactors, hFactors;
 
@@ -27,13 +28,16 @@ internal sealed class LsmrIteration
     /// <param name="columns">Of the right-hand sides to come; null for one without a dimension for columns.</param>
     /// <param name="damp">λ.</param>
     /// <param name="window">How many of the last v each new one is made orthogonal against.</param>
-    public LsmrIteration(LinearOperator A, long? columns, double damp, int window)
+    /// <param name="readsOnce">As for <see cref="GolubKahan"/>; ‖x‖ is then known an iteration late.</param>
+    public LsmrIteration(LinearOperator A, long? columns, double damp, int window, bool? readsOnce = null)
     {
         this.A = A;
         long[] more = columns is long k ? [k] : [];
         int count = (int)(columns ?? 1);
         x = zeros([.. A.InputShape, .. more], A.dtype, A.device);
-        bidiagonal = new GolubKahan(A, empty([.. A.OutputShape, .. more], A.dtype, A.device), window);
+        bidiagonal = new GolubKahan(A, empty([.. A.OutputShape, .. more], A.dtype, A.device), window, readsOnce: readsOnce);
+        if (bidiagonal.ReadsOnce)
+            norms = zeros(count, float64, A.device);
         h = empty_like(x);
         hBar = empty_like(x);
         numbers = [.. Enumerable.Range(0, count).Select(_ => new LsmrRecurrence(damp))];
@@ -61,6 +65,10 @@ internal sealed class LsmrIteration
             Vectors.Norms(x, SolutionNorm);
             Augmented.Residual(A, x, bidiagonal.U, bidiagonal.V);
         }
+        if (norms is not null) {
+            using Tensor start = Vectors.Row(SolutionNorm, norms);
+            norms.copy_(start);
+        }
         bidiagonal.Begin(hasStartImage: x0 is not null || bImage is not null);
         Vectors.Assign(h, bidiagonal.V);
         Vectors.Clear(hBar);
@@ -74,7 +82,10 @@ internal sealed class LsmrIteration
     public int Columns => numbers.Length;
     public int Iterations { get; private set; }
     public double[] RightHandSideNorm { get; private set; }
+
+    /// <summary>‖x‖ of each column; that of the iterate before, where numbers stay on the device.</summary>
     public double[] SolutionNorm { get; private set; }
+
     public TimeSpan Elapsed => Stopwatch.GetElapsedTime(began);
     public LsmrRecurrence Numbers(int column) => numbers[column];
     public BidiagonalEntries Entries(int column) => bidiagonal.Entries[column];
@@ -85,15 +96,25 @@ internal sealed class LsmrIteration
     public void Step()
     {
         Iterations++;
-        bidiagonal.Step();
+        if (bidiagonal.ReadsOnce)
+            bidiagonal.StepOnDevice(norms, SolutionNorm);       // the norm of the x before: that of the next comes with the next numbers
+        else
+            bidiagonal.Step();
         for (int j = 0; j < numbers.Length; j++) {
             if (bidiagonal.IsFinite(j))
                 numbers[j].Step(bidiagonal.Alpha[j], bidiagonal.Beta[j], Iterations == 1);
         }
         for (int j = 0; j < numbers.Length; j++)
             (hBarFactors[j], xFactors[j], hFactors[j]) = (numbers[j].HBarFactor, numbers[j].XFactor, numbers[j].HFactor);
-        Vectors.Advance(hBar, hBarFactors, x, xFactors, h, hFactors, bidiagonal.V, SolutionNorm);
+        Vectors.Advance(hBar, hBarFactors, x, xFactors, h, hFactors, bidiagonal.V, norms is null ? SolutionNorm : []);
+        if (norms is not null) {
+            using Tensor found = Vectors.DeviceNorms(x, Columns);
+            norms.copy_(found);
+        }
     }
+
+    /// <summary>‖x‖ of a column as it is now.</summary>
+    public double NormOfSolution(int column) => norms is null ? SolutionNorm[column] : Vectors.Norms(x, Columns)[column];
 
     /// <summary>Goes on with these columns alone.</summary>
     public void Keep(long[] columns)
@@ -103,6 +124,10 @@ internal sealed class LsmrIteration
         oldX.Dispose();
         oldH.Dispose();
         oldHBar.Dispose();
+        if (norms is { } oldNorms) {
+            norms = Vectors.Columns(oldNorms, columns);
+            oldNorms.Dispose();
+        }
         bidiagonal.Keep(columns);
         numbers = GolubKahan.Columns(numbers, columns);
         (hBarFactors, xFactors, hFactors) = (new double[columns.Length], new double[columns.Length], new double[columns.Length]);

@@ -28,7 +28,7 @@ internal static class PlainLsmr
         void End(int j, long number, LsmrStop stop)
         {
             LsmrRecurrence numbers = iteration.Numbers(j);
-            ends[number] = new LsmrColumn(stop, iteration.Iterations, numbers.ResidualNorm, numbers.NormalResidualNorm, iteration.SolutionNorm[j]);
+            ends[number] = new LsmrColumn(stop, iteration.Iterations, numbers.ResidualNorm, numbers.NormalResidualNorm, iteration.NormOfSolution(j));
             BidiagonalEntries entries = iteration.Entries(j);
             norm = Math.Max(norm, entries.Largest);
             if (entries.Smallest > 0)

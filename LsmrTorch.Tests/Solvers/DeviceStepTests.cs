@@ -1,0 +1,83 @@
+using NUnit.Framework;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch.Tests.Solvers;
+
+/// <summary>
+/// The steps that a GPU takes, whose numbers stay there until one transfer brings them, taken on the CPU: they are those whose numbers
+/// are read at once.
+/// </summary>
+public class DeviceStepTests
+{
+    private static readonly ScalarType[] dtypes = [ScalarType.Float32, ScalarType.Float64];
+
+    [Test]
+    public void Iterations_are_those_that_read_at_once(
+        [Values("30x20", "20x20", "20x30")] string size, [Values(1, 3)] int columns, [Values(0.0, 0.3)] double damp,
+        [Values] bool start, [ValueSource(nameof(dtypes))] ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        long[] shape = [.. size.Split('x').Select(long.Parse)];
+        Tensor M = Problems.Matrix(shape[0], shape[1], 10, 1, dtype);
+        Tensor b = Problems.Random(2, columns == 1 ? [shape[0]] : [shape[0], columns]).to(dtype);
+        Tensor? x0 = start ? Problems.Random(3, columns == 1 ? [shape[1]] : [shape[1], columns]).to(dtype) : null;
+        LinearOperator A = LinearOperator.FromMatVec(v => M.mv(v), u => M.t().mv(u), [shape[1]], dtype);
+        LsmrIteration Begun(bool readsOnce)
+        {
+            var iteration = new LsmrIteration(A, columns == 1 ? null : columns, damp, 0, readsOnce);
+            iteration.Begin(b, x0);
+            return iteration;
+        }
+        LsmrIteration once = Begun(true), plain = Begun(false);
+        // Round-off of a step, grown by what the numbers of eight steps on a matrix of condition 10 divide by.
+        double tolerance = 1e4 * Vectors.Epsilon(dtype);
+        double[] normBefore = [.. plain.SolutionNorm];
+        for (int k = 0; k < 8; k++) {
+            if (k == 4 && columns > 1) {
+                once.Keep([0, 2]);
+                plain.Keep([0, 2]);
+                normBefore = [normBefore[0], normBefore[2]];
+            }
+            once.Step();
+            plain.Step();
+            Check.Close(once.X, plain.X, tolerance, $"x after step {k}");
+            for (int j = 0; j < plain.Columns; j++) {
+                Assert.That(once.Numbers(j).ResidualNorm, Is.EqualTo(plain.Numbers(j).ResidualNorm).Within(tolerance * plain.RightHandSideNorm[j]));
+                Assert.That(once.SolutionNorm[j], Is.EqualTo(normBefore[j]).Within(tolerance * (1 + normBefore[j])), "late by one");
+                Assert.That(once.NormOfSolution(j), Is.EqualTo(plain.SolutionNorm[j]).Within(tolerance * (1 + plain.SolutionNorm[j])));
+            }
+            normBefore = [.. plain.SolutionNorm];
+        }
+    }
+
+    [Test]
+    public void A_space_that_is_exhausted_and_NaN_are_told_as_ever()
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        Tensor M = Problems.Matrix(5, 3, 10, 1);
+        LinearOperator A = LinearOperator.FromMatrix(M);
+        var nothing = new GolubKahan(A, zeros(5, float64), readsOnce: true);
+        nothing.Begin();
+        nothing.Step();
+        Assert.That((nothing.Alpha[0], nothing.Beta[0]), Is.EqualTo((0.0, 0.0)));
+        var broken = new GolubKahan(A, tensor([1, double.NaN, 0, 0, 0]), readsOnce: true);
+        broken.Begin();
+        broken.Step();
+        Assert.That(broken.IsFinite(0), Is.False);
+    }
+
+    [Test]
+    public void Nothing_is_left_of_a_step()
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        Tensor M = Problems.Matrix(30, 20, 10, 1), b = Problems.Random(2, 30);
+        var iteration = new LsmrIteration(LinearOperator.FromMatrix(M), null, 0.1, 0, readsOnce: true);
+        iteration.Begin(b);
+        Check.LeavesNoTensors(iteration.Step);
+        Check.LeavesNoTensors(() => iteration.Begin(b));
+    }
+}
