@@ -16,6 +16,8 @@ internal class ClosureOperator(
 
     protected internal override LinearOperator Prepare() => vecmat is null ? new Recorded(this) : this;
 
+    internal override bool Records => vecmat is null;
+
     internal override bool HoldsAll => false;
 
     private Linearization Record(bool createGraph)

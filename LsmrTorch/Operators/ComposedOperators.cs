@@ -17,6 +17,8 @@ internal abstract class ComposedOperator(
 
     internal override bool MayRequireGrad => Parts.Any(part => part.MayRequireGrad);
 
+    internal override bool Records => Parts.Any(part => part.Records);
+
     internal override bool HoldsAll => Parts.All(part => part.HoldsAll);
 
     internal override IEnumerable<Tensor> Held => Parts.SelectMany(part => part.Held);

@@ -6,13 +6,29 @@ namespace LsmrTorch;
 /// <summary>A sparse matrix in compressed rows, with the row of each entry kept beside its column.</summary>
 internal sealed class CsrOperator : LinearOperator
 {
-    private readonly Tensor values, columnOf, rowOf;
+    private readonly Tensor values, columnOf, rowOf, rowStarts;
+    private readonly CsrArrays? own;        // for the loops of our own, where the arrays suit them
 
-    public CsrOperator(Tensor values, Tensor columnOf, Tensor rowOf, long rows, long columns)
-        : base([columns], [rows], values.dtype, values.device)
+    public CsrOperator(Tensor values, Tensor columnOf, Tensor rowOf, Tensor rowStarts, long columns)
+        : base([columns], [rowStarts.numel() - 1], values.dtype, values.device)
     {
-        (this.values, this.columnOf, this.rowOf) = (values, columnOf, rowOf);
+        (this.values, this.columnOf, this.rowOf, this.rowStarts) = (values, columnOf, rowOf, rowStarts);
+        if (values.device_type == DeviceType.CPU && values.numel() > 0 && values.is_contiguous())
+            own = new CsrArrays(values, columnOf, rowStarts, columns, IsScattered: false);
     }
+
+    private CsrOperator(CsrOperator A, CsrArrays own) : this(A.values, A.columnOf, A.rowOf, A.rowStarts, A.Columns) => this.own = own;
+
+    // 32 bits a column make steps a quarter faster where the matrix comes from memory, for half the size of the columns once more;
+    // where it stays in the cache they bring nothing.
+    protected internal override LinearOperator Prepare() =>
+        own is { } arrays && columnOf.numel() >= 1 << 16 && Columns <= int.MaxValue && arrays.ColumnOf.dtype == ScalarType.Int64
+            ? new CsrOperator(this, arrays with { ColumnOf = columnOf.to(int32), IsScattered = FusedCsr.IsScattered(columnOf, Columns) })
+            : this;
+
+    internal override Fusion Fusion => own is null ? Fusion.None : Fusion.Step;
+
+    internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image) => FusedCsr.Step(own!.Value, v, u, alpha, image);
 
     protected internal override Tensor MatVec(Tensor v) => Gather(v, columnOf, rowOf, Rows);
 
@@ -56,10 +72,10 @@ internal sealed class CsrOperator : LinearOperator
 
     internal override bool MayRequireGrad => values.requires_grad;
 
-    internal override IEnumerable<Tensor> Held => [values, columnOf, rowOf];
+    internal override IEnumerable<Tensor> Held => [values, columnOf, rowOf, rowStarts];
 
     internal override LinearOperator With(Queue<Tensor> held) =>
-        new CsrOperator(held.Dequeue(), held.Dequeue(), held.Dequeue(), Rows, Columns);
+        new CsrOperator(held.Dequeue(), held.Dequeue(), held.Dequeue(), held.Dequeue(), Columns);
 }
 
 public abstract partial class LinearOperator
@@ -91,14 +107,14 @@ public abstract partial class LinearOperator
             throw new ArgumentException($"There are {entries} values but {columnIndices.numel()} column indices.", nameof(columnIndices));
         if (rows < 0)
             throw new ArgumentException("rowStarts must have an entry more than there are rows, but is empty.", nameof(rowStarts));
-        Tensor starts = rowStarts.to(int64), lengths = starts.diff();
+        Tensor starts = rowStarts.to(int64, copy: true).contiguous(), lengths = starts.diff();
         if (starts[0].item<long>() != 0 || starts[-1].item<long>() != entries || (rows > 0 && lengths.min().item<long>() < 0))
             throw new ArgumentException($"rowStarts must rise from 0 to the number of values, {entries}.", nameof(rowStarts));
         if (entries > 0 && (columnIndices.min().to(int64).item<long>() < 0 || columnIndices.max().to(int64).item<long>() >= columns))
             throw new ArgumentException($"Column indices must lie between 0 and {columns - 1}.", nameof(columnIndices));
-        Tensor columnOf = columnIndices.to(int64, copy: true);
+        Tensor columnOf = columnIndices.to(int64, copy: true).contiguous();
         using Scalar count = rows;
         Tensor rowOf = arange(count, int64, values.device).repeat_interleave(lengths);
-        return new CsrOperator(values, scope.MoveToOuter(columnOf), scope.MoveToOuter(rowOf), rows, columns);
+        return new CsrOperator(values, scope.MoveToOuter(columnOf), scope.MoveToOuter(rowOf), scope.MoveToOuter(starts), columns);
     }
 }

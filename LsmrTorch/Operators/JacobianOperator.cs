@@ -13,6 +13,8 @@ internal sealed class JacobianOperator(Func<Tensor, Tensor> function, Tensor at,
 
     protected internal override LinearOperator Prepare() => new Recorded(this);
 
+    internal override bool Records => true;
+
     internal override bool HoldsAll => false;
 
     internal override IEnumerable<Tensor> Held => [at];

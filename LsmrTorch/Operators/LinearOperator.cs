@@ -92,6 +92,9 @@ public abstract partial class LinearOperator
     /// </summary>
     protected internal virtual LinearOperator Prepare() => this;
 
+    /// <summary>Whether <see cref="Prepare"/> records products as they are at that moment.</summary>
+    internal virtual bool Records => false;
+
     /// <summary>Whether <see cref="FusedStep"/> is there, or that of the transpose.</summary>
     internal virtual Fusion Fusion => Fusion.None;
 

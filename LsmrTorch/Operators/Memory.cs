@@ -1,11 +1,12 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LsmrTorch;
 
-/// <summary>Where tensors lie, for loops of our own.</summary>
+/// <summary>Where tensors lie, for loops of our own, and the numbers there, float32 or float64, as float64.</summary>
 internal static unsafe partial class Memory
 {
     private static readonly bool isDirect = IsDirect();
@@ -39,4 +40,39 @@ internal static unsafe partial class Memory
             return false;
         }
     }
+
+    /// <summary>The number at x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static double Get<T>(T* x) where T : unmanaged => typeof(T) == typeof(double) ? *(double*)x : Widened(*(float*)x);
+
+    /// <summary>Writes a number to x; returns what is there then, which is rounded to T.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static double Put<T>(T* x, double value) where T : unmanaged
+    {
+        if (typeof(T) == typeof(double))
+            return *(double*)x = value;
+        float rounded = (float)value;
+        *(float*)x = rounded;
+        return Widened(rounded);
+    }
+
+    /// <summary>Eight numbers from x on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<double> GetEight<T>(T* x) where T : unmanaged => typeof(T) == typeof(double)
+        ? Vector512.Load((double*)x)
+        : Vector512.WidenLower(Vector256.Load((float*)x).ToVector512Unsafe());
+
+    /// <summary>Writes eight numbers from x on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void PutEight<T>(T* x, Vector512<double> value) where T : unmanaged
+    {
+        if (typeof(T) == typeof(double))
+            value.Store((double*)x);
+        else
+            Vector512.Narrow(value, value).GetLower().Store((float*)x);
+    }
+
+    // The instruction for one number would wait for what its register held before, which makes a sparse step take twice as long.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static double Widened(float x) => Vector128.WidenLower(Vector128.CreateScalar(x)).ToScalar();
 }

@@ -34,11 +34,10 @@ public sealed class LsmrWorkspace : IDisposable
         (this.A, this.options) = (A, options);
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        LinearOperator products = A.Prepare();
-        if (scope.DisposablesCount > 0)
+        if (A.Records)
             throw new ArgumentException($"A workspace is for operators whose products are at hand, but {A} records them anew for each solve; use Lsmr.Solve.", nameof(A));
         rules = new LsmrRules(options, A, damp);
-        iteration = new LsmrIteration(products, null, damp, options.Reorthogonalise);
+        iteration = new LsmrIteration(A.Prepare(), null, damp, options.Reorthogonalise);
         owned = [.. scope.DisposablesView];
         scope.Detach(owned);
 
