@@ -92,6 +92,25 @@ public class FusedCsrTests
         });
 
     [Test]
+    public void Products_are_those_of_the_dense_matrix(
+        [ValueSource(nameof(Sizes))] string size, [Values(1, 2)] int threads, [Values(ScalarType.Float32, ScalarType.Float64)] ScalarType dtype,
+        [Values(5, 700)] int longest) => WithThreads(threads, () => {
+            (long m, long n) = Size(size);
+            var sparse = new Sparse(longest, m, n, longest, dtype);
+            Tensor dense = sparse.Dense(), sizes = sparse.Dense(magnitudes: true);
+            foreach (LinearOperator A in new[] { sparse.Operator, sparse.Operator.Prepare() }) {
+                Tensor v = Problems.Random(1, n, 2).to(dtype).select(1, 0), u = Problems.Random(2, m, 2).to(dtype).select(1, 1);    // not contiguous
+                Close(A.Apply(v), dense.mv(v.to(float64)), sizes.mv(v.to(float64).abs()), dtype, "A v");
+                Close(A.ApplyTranspose(u), dense.t().mv(u.to(float64)), sizes.t().mv(u.to(float64).abs()), dtype, "A'u");
+                foreach (long width in new[] { 1, 3, 8, 19 }) {
+                    Tensor V = Problems.Random(3, width, n).to(dtype).t(), U = Problems.Random(4, m, width).to(dtype);
+                    Close(A.MatVecs(V), dense.mm(V.to(float64)), sizes.mm(V.to(float64).abs()), dtype, $"A V, {width} columns");
+                    Close(A.VecMats(U), dense.t().mm(U.to(float64)), sizes.t().mm(U.to(float64).abs()), dtype, $"A'U, {width} columns");
+                }
+            }
+        });
+
+    [Test]
     public void Columns_all_over_a_long_v_make_no_difference(
         [Values(1, 2)] int threads, [Values(ScalarType.Float32, ScalarType.Float64)] ScalarType dtype) => WithThreads(threads, () => {
             using var guard = no_grad();
@@ -210,6 +229,17 @@ public class FusedCsrTests
         Assert.That(Lsmr.Solve(transposed ? plain.T : plain, b).Stop, Is.EqualTo(LsmrStop.NonFinite));
         using (no_grad())
             Assert.That(double.IsFinite(sparse.Operator.FusedStep(b.to(dtype), b.to(dtype).clone(), 1, zeros(12, dtype))), Is.False);
+    }
+
+    [Test]
+    public void Long_sums_keep_the_digits_of_float32([Values] bool transposed)
+    {
+        using var scope = NewDisposeScope();
+        const long Length = 1_000_000;
+        Tensor places = transposed ? zeros(Length, int64) : arange(Length), starts = transposed ? arange(Length + 1) : tensor([0, Length]);
+        LinearOperator A = LinearOperator.FromCsr(full(Length, 0.1, float32), places, starts, transposed ? 1 : Length);
+        Tensor sum = transposed ? A.ApplyTranspose(ones(Length, float32)) : A.Apply(ones(Length, float32));
+        Assert.That(Problems.Values(sum).Single(), Is.EqualTo(0.1f * (double)Length).Within(1e-7 * Length));
     }
 
     [Test]

@@ -30,9 +30,30 @@ internal sealed class CsrOperator : LinearOperator
 
     internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image) => FusedCsr.Step(own!.Value, v, u, alpha, image);
 
-    protected internal override Tensor MatVec(Tensor v) => Gather(v, columnOf, rowOf, Rows);
+    protected internal override Tensor MatVec(Tensor v) =>
+        IsOurs(v, Columns, 1) ? Product(v, [Rows], isTransposed: false) : Gather(v, columnOf, rowOf, Rows);
 
-    protected internal override Tensor VecMat(Tensor u) => Gather(u, rowOf, columnOf, Columns);
+    protected internal override Tensor VecMat(Tensor u) =>
+        IsOurs(u, Rows, 1) ? Product(u, [Columns], isTransposed: true) : Gather(u, rowOf, columnOf, Columns);
+
+    protected internal override Tensor MatVecs(Tensor V) =>
+        IsOurs(V, Columns, 2) ? Product(V, [Rows, V.size(1)], isTransposed: false) : GatherColumns(V, columnOf, rowOf, Rows);
+
+    protected internal override Tensor VecMats(Tensor U) =>
+        IsOurs(U, Rows, 2) ? Product(U, [Columns, U.size(1)], isTransposed: true) : GatherColumns(U, rowOf, columnOf, Columns);
+
+    // Autograd does not see our loops, and what does not fit is for libtorch to refuse.
+    private bool IsOurs(Tensor x, long length, long dimensions) =>
+        own is not null && !(is_grad_enabled() && (values.requires_grad || x.requires_grad))
+        && x.dtype == dtype && x.device_type == DeviceType.CPU && x.dim() == dimensions && x.size(0) == length;
+
+    private Tensor Product(Tensor x, long[] shape, bool isTransposed)
+    {
+        using Tensor from = x.contiguous();
+        Tensor result = empty(shape, dtype, device);
+        CsrProducts.Write(own!.Value, from, result, isTransposed);
+        return result;
+    }
 
     // result[to[k]] += values[k] * x[from[k]], in the order of k: the same bits on every run.
     private Tensor Gather(Tensor x, Tensor from, Tensor to, long length)
@@ -42,10 +63,6 @@ internal sealed class CsrOperator : LinearOperator
         using Tensor zero = zeros(length, dtype, device);
         return zero.scatter_add(0, to, products);
     }
-
-    protected internal override Tensor MatVecs(Tensor V) => GatherColumns(V, columnOf, rowOf, Rows);
-
-    protected internal override Tensor VecMats(Tensor U) => GatherColumns(U, rowOf, columnOf, Columns);
 
     private Tensor GatherColumns(Tensor X, Tensor from, Tensor to, long length)
     {
