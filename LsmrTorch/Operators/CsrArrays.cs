@@ -94,20 +94,24 @@ internal readonly unsafe struct CsrShares : IDisposable
     public void Collect<T>(T* to, int stride = 1) where T : unmanaged
     {
         int parts = (int)Math.Clamp(Count * length / WorkOfThread, 1, Count);
-        if (parts == 1)
-            Collect(to, stride, 0, length / stride);
-        else
-            CollectInThreads(to, stride, parts);
+        var job = new Collection<T> { Shares = this, To = to, Stride = stride, Parts = parts };
+        Workers.Run(&Collect<T>, &job, parts, parts);
     }
 
     public void Dispose() => NativeMemory.AlignedFree(sums);
 
-    // Apart, since a closure is allocated even where it is not called.
-    private void CollectInThreads<T>(T* to, int stride, int parts) where T : unmanaged
+    private struct Collection<T> where T : unmanaged
     {
-        CsrShares all = this;
-        long places = length / stride;
-        Parallel.For(0, parts, part => all.Collect(to, stride, places * part / parts, places * (part + 1) / parts));
+        public CsrShares Shares;
+        public T* To;
+        public int Stride, Parts;
+    }
+
+    private static void Collect<T>(void* context, int part) where T : unmanaged
+    {
+        ref Collection<T> job = ref *(Collection<T>*)context;
+        long places = job.Shares.length / job.Stride;
+        job.Shares.Collect(job.To, job.Stride, places * part / job.Parts, places * (part + 1) / job.Parts);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -78,26 +78,38 @@ internal static unsafe class FusedCsr
         T* from = (T*)Address(v), to = (T*)Address(u), total = (T*)Address(image);
         int stride = A.IsScattered ? 2 : 1;
         using var shares = new CsrShares(entries.Starts, A.Rows, 1, A.Columns, stride);
-        double square = shares.Count == 1
-            ? Rows(entries, 0, A.Rows, A.Columns, from, to, alpha, shares.Sums(0), stride)
-            : InThreads(entries, shares, A.Columns, from, to, alpha, stride);
+        double* squares = stackalloc double[shares.Count];
+        var job = new Job<T, I> { A = entries, Shares = shares, Columns = A.Columns, V = from, U = to, Alpha = alpha, Stride = stride, Squares = squares };
+        delegate*<void*, int, void> work = &Share<T, I>;
+        Workers.Run(work, &job, shares.Count, shares.Count);
         shares.Collect(total, stride);
+        double square = 0;
+        for (int t = 0; t < shares.Count; t++)
+            square += squares[t];
         return square;
     }
 
-    // Apart, since a closure is allocated even where it is not called.
-    private static double InThreads<T, I>(CsrEntries<T, I> A, CsrShares shares, long n, T* v, T* u, double alpha, int stride)
-        where T : unmanaged where I : unmanaged
+    private struct Job<T, I> where T : unmanaged where I : unmanaged
     {
-        var squares = new double[shares.Count];
-        Parallel.For(0, shares.Count, t => squares[t] = Rows(A, shares.First(t), shares.First(t + 1), n, v, u, alpha, shares.Sums(t), stride));
-        return squares.Sum();
+        public CsrEntries<T, I> A;
+        public CsrShares Shares;
+        public long Columns;
+        public T* V, U;
+        public double Alpha;
+        public int Stride;
+        public double* Squares;             // of each share
     }
 
-    // Rows first to end: u = A v - alpha u, and their share of A'u into sums. Returns the sum of u's squares.
-    private static double Rows<T, I>(CsrEntries<T, I> A, long first, long end, long n, T* v, T* u, double alpha, double* sums, int stride)
-        where T : unmanaged where I : unmanaged =>
-        stride == 1 ? Near(A, first, end, n, v, u, alpha, sums) : Scattered(A, first, end, n, v, u, alpha, sums);
+    // The rows of a share: u = A v - alpha u, its squares, and their part of A'u.
+    private static void Share<T, I>(void* context, int number) where T : unmanaged where I : unmanaged
+    {
+        ref Job<T, I> job = ref *(Job<T, I>*)context;
+        long first = job.Shares.First(number), end = job.Shares.First(number + 1);
+        double* sums = job.Shares.Sums(number);
+        job.Squares[number] = job.Stride == 1
+            ? Near(job.A, first, end, job.Columns, job.V, job.U, job.Alpha, sums)
+            : Scattered(job.A, first, end, job.Columns, job.V, job.U, job.Alpha, sums);
+    }
 
     // Two sums a row. Four, fused multiplications, several rows together and a branch for each length were tried: none is faster, some slower.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]      // at once: a solve of few iterations would end before a slow first version is replaced

@@ -123,10 +123,12 @@ internal sealed unsafe class FusedDense
             if (sum == part)
                 new Span<T>(part, (int)n).Clear();
             long last = Math.Min(end, block + Block), i = block;
+            double more = 0;
             for (; n <= WidestOfFour && i + 4 <= last; i += 4)
-                squares += FourRows(A + i * stride, stride, n, v, u + i, alpha, sum);
+                more += FourRows(A + i * stride, stride, n, v, u + i, alpha, sum);
             for (; i < last; i++)
-                squares += OneRow(A + i * stride, n, v, u + i, alpha, sum);
+                more += OneRow(A + i * stride, n, v, u + i, alpha, sum);
+            squares += more;
             if (sum == part)
                 TensorPrimitives.Add(new ReadOnlySpan<T>(total, (int)n), new ReadOnlySpan<T>(part, (int)n), new Span<T>(total, (int)n));
         }
