@@ -58,6 +58,7 @@ internal sealed class SparseSigns
         using var scope = NewDisposeScope();
         if (matrix.device_type == DeviceType.CPU && matrix.numel() > 0) {
             Tensor product = empty(rows, matrix.shape[1], matrix.dtype, matrix.device);
+            Memory.PreferLargePages(product);
             SignedSums.Write(matrix.detach().contiguous(), targets, signs, product);
             return scope.MoveToOuter(product);
         }
