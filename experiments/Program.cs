@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using LsmrTorch.Datasets;
+using LsmrTorch.Experiments.Benchmark;
 using LsmrTorch.Experiments.Conditioning;
 using LsmrTorch.Experiments.GradientCheck;
 using LsmrTorch.Experiments.Periodic;
@@ -22,6 +23,7 @@ internal static class Program
         new PeriodicExperiment(),
         new GradientCheckExperiment(),
         new ConditioningExperiment(),
+        new BenchmarkExperiment(),
     ];
 
     private static int Main(string[] args)

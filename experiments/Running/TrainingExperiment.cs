@@ -13,6 +13,9 @@ namespace LsmrTorch.Experiments.Running;
 internal abstract class TrainingExperiment<TSizes>(string name, string description) : Experiment(name, description)
     where TSizes : notnull
 {
+    /// <summary>Whether the preset 'paper' is a scale that a CPU takes days for, which is then said.</summary>
+    protected virtual bool PaperTakesDays => true;
+
     /// <summary>The sizes of a preset.</summary>
     /// <exception cref="ExperimentException">This experiment has no such preset.</exception>
     protected abstract TSizes SizesOf(RunSettings settings);
@@ -38,7 +41,7 @@ internal abstract class TrainingExperiment<TSizes>(string name, string descripti
     {
         using var numbers = new InvariantNumbers();
         torch.Device device = Devices.Open(settings);
-        if (settings is { Preset: "paper", Device: "cpu" }) {
+        if (PaperTakesDays && settings is { Preset: "paper", Device: "cpu" }) {
             console.Error.WriteLine("Warning: the preset 'paper' is the published scale, which takes days on a CPU.");
         }
         using var folder = new RunFolder(Path.GetFullPath(settings.Out), OptionsOf(sizes, settings));
