@@ -18,7 +18,11 @@ internal abstract class Method(string name)
 }
 
 /// <summary>A call, repeated within a turn; time per call.</summary>
-internal sealed class Operation(string name, torch.Device device, Action call) : Method(name)
+/// <param name="name">As figures name it.</param>
+/// <param name="device">Where it computes.</param>
+/// <param name="call">What is timed.</param>
+/// <param name="leastCalls">In a turn, however long they take.</param>
+internal sealed class Operation(string name, torch.Device device, Action call, int leastCalls = 1) : Method(name)
 {
     private const int MaxCalls = 100_000;
     private int _calls = 1;
@@ -31,7 +35,7 @@ internal sealed class Operation(string name, torch.Device device, Action call) :
             double took = Clock.Seconds(device, call);
             (all, least) = (all + took, Math.Min(least, took));
         }
-        _calls = (int)Math.Clamp(turnSeconds / least, 1, MaxCalls);
+        _calls = (int)Math.Clamp(turnSeconds / least, leastCalls, MaxCalls);
     }
 
     /// <inheritdoc/>

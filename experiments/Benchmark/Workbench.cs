@@ -61,10 +61,10 @@ internal sealed record Workbench(BenchmarkSizes Sizes, long Seed, Device Device,
         });
 
     /// <summary>A call whose result is thrown away; the call is within a scope of its own.</summary>
-    public Method Call(string name, Action call) => new Operation(name, Device, () => {
+    public Method Call(string name, Action call, int leastCalls = 1) => new Operation(name, Device, () => {
         using var scope = NewDisposeScope();
         call();
-    });
+    }, leastCalls);
 
     /// <summary>The other packages' solvers on a problem that <paramref name="load"/> hands them.</summary>
     public IEnumerable<Method> OthersOn(Limits limits, bool isCsr, Action<OtherSolver> load)
