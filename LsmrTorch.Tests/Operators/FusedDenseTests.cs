@@ -112,4 +112,16 @@ public class FusedDenseTests
         LinearOperator A = LinearOperator.FromMatrix(M);
         Assert.That(linalg.lsmr(transposed ? A.T : A, Problems.Random(2, 12)).Stop, Is.EqualTo(LsmrStop.NonFinite));
     }
+
+    [Test]
+    public void A_step_refuses_vectors_of_another_length_or_dtype()
+    {
+        using var scope = NewDisposeScope();
+        LinearOperator A = LinearOperator.FromMatrix(Problems.Random(1, 9, 5));
+        static Tensor Vector(long length, ScalarType dtype = ScalarType.Float64) => zeros(length, dtype);
+        Assert.Throws<ArgumentException>(() => A.FusedStep(Vector(4), Vector(9), 1, Vector(5)));
+        Assert.Throws<ArgumentException>(() => A.FusedStep(Vector(5), Vector(5), 1, Vector(5)));
+        Assert.Throws<ArgumentException>(() => A.FusedStep(Vector(5), Vector(9), 1, Vector(4)));
+        Assert.Throws<ArgumentException>(() => A.FusedStep(Vector(5, ScalarType.Float32), Vector(9), 1, Vector(5)));
+    }
 }

@@ -86,7 +86,9 @@ internal sealed class ProductOperator : ComposedOperator
     internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image)
     {
         using var scope = NewDisposeScope();
-        Tensor between = Parts[1].MatVec(v).contiguous(), back = empty_like(between);
+        Tensor between = Parts[1].MatVec(v).contiguous();       // of an operator that may be anyone's, for loops that look at no bounds
+        Require.Vector(between, "the product with B", Parts[0].InputShape, "A, in A * B, takes", Parts[0]);
+        Tensor back = empty_like(between);
         double norm = Parts[0].FusedStep(between, u, alpha, back);
         image.copy_(Parts[1].VecMat(back));
         return norm;

@@ -26,9 +26,9 @@ internal static unsafe class FusedCsr
     /// <exception cref="ArgumentException">A vector of another length, dtype or device.</exception>
     public static double Step(in CsrArrays A, Tensor v, Tensor u, double alpha, Tensor image)
     {
-        Require(v, A.Columns, A);
-        Require(u, A.Rows, A);
-        Require(image, A.Columns, A);
+        RequireVector(v, A.Columns, A.Values.dtype);
+        RequireVector(u, A.Rows, A.Values.dtype);
+        RequireVector(image, A.Columns, A.Values.dtype);
         bool isNarrow = A.ColumnOf.dtype == ScalarType.Int32;
         double square = A.Values.dtype == ScalarType.Float64
             ? isNarrow ? Step<double, int>(A, v, u, alpha, image) : Step<double, long>(A, v, u, alpha, image)
@@ -37,13 +37,6 @@ internal static unsafe class FusedCsr
         GC.KeepAlive(v);
         GC.KeepAlive(image);
         return square is > 1e-250 and < 1e250 ? Math.Sqrt(square) : Vectors.Norm(u);
-    }
-
-    // A vector may be what a user's operator returned, and the loops look at no bounds.
-    private static void Require(Tensor x, long length, in CsrArrays A)
-    {
-        if (x.numel() != length || x.dtype != A.Values.dtype || x.device_type != DeviceType.CPU)
-            throw new ArgumentException($"A vector here must have {length} numbers, {A.Values.dtype} on the CPU, but one has {x.numel()}, {x.dtype} on {x.device}.");
     }
 
     /// <summary>

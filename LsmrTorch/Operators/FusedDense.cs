@@ -59,8 +59,12 @@ internal sealed unsafe class FusedDense
     }
 
     /// <summary>u ← A v − α u and image ← Aᵀu; returns ‖u‖. All are contiguous and of one dtype.</summary>
+    /// <exception cref="ArgumentException">A vector of another length, dtype or device.</exception>
     public double Step(Tensor v, Tensor u, double alpha, Tensor image)
     {
+        Memory.RequireVector(v, n, matrix.dtype);
+        Memory.RequireVector(u, m, matrix.dtype);
+        Memory.RequireVector(image, n, matrix.dtype);
         double squares = matrix.dtype == ScalarType.Float64
             ? Step<double>(v, u, alpha, image, &Share<double>)
             : Step<float>(v, u, alpha, image, &Share<float>);

@@ -25,6 +25,14 @@ internal static unsafe partial class Memory
         return Head(first);
     }
 
+    /// <summary>Throws unless x is what a loop that looks at no bounds may run over; it may be what a user's operator returned.</summary>
+    /// <exception cref="ArgumentException">x has another number of entries, or another dtype, or is not on the CPU.</exception>
+    public static void RequireVector(Tensor x, long length, ScalarType dtype)
+    {
+        if (x.numel() != length || x.dtype != dtype || x.device_type != DeviceType.CPU)
+            throw new ArgumentException($"A vector here must have {length} numbers, {dtype} on the CPU, but one has {x.numel()}, {x.dtype} on {x.device}.");
+    }
+
     private static nint Head(Tensor x) => (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(x.bytes));
 
     // What TorchSharp calls itself for x.bytes, without its five other calls: an iteration on a small matrix asks a dozen times.

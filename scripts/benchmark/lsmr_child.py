@@ -166,6 +166,8 @@ def main():
             else:
                 load(solver, *words[:4], words[4].rstrip("\n"))
                 say("loaded")
+    except BrokenPipeError:  # the experiment has ended; nothing is left to be flushed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         say(f"error {type(error).__name__}: {error}")
 
