@@ -50,7 +50,7 @@ internal readonly unsafe struct CsrShares : IDisposable
     private const long WorkOfThread = 1 << 16;      // entries below which another thread costs more than it brings
 
     private readonly long* starts;
-    private readonly double* sums;
+    private readonly double* sums, target;
     private readonly long rows, length;
 
     /// <param name="starts">Where each row begins.</param>
@@ -58,13 +58,15 @@ internal readonly unsafe struct CsrShares : IDisposable
     /// <param name="width">How many numbers a row is multiplied with.</param>
     /// <param name="places">The places that have sums: none if 0, and no more arrays of them than there are entries for, or they would cost more than the matrix.</param>
     /// <param name="stride">The room for each sum, which is the last of as many numbers.</param>
-    public CsrShares(long* starts, long rows, long width, long places, int stride = 1)
+    /// <param name="target">Where the sums of a single share may be made at once: of the places' length, float64; or null.</param>
+    public CsrShares(long* starts, long rows, long width, long places, int stride = 1, double* target = null)
     {
         (this.rows, length) = (rows, places * stride);
         this.starts = starts;
         long work = (starts[rows] + rows) * width, copies = places == 0 ? long.MaxValue : starts[rows] * width / places;
         Count = (int)Math.Clamp(Math.Min(work / WorkOfThread, copies), 1, get_num_threads());
-        sums = places == 0 ? null : (double*)NativeMemory.AlignedAlloc((nuint)(Count * length * sizeof(double)), 64);
+        this.target = Count == 1 && stride == 1 ? target : null;
+        sums = this.target != null ? target : places == 0 ? null : (double*)NativeMemory.AlignedAlloc((nuint)(Count * length * sizeof(double)), 64);
     }
 
     /// <summary>The number of shares, one for each thread.</summary>
@@ -93,12 +95,18 @@ internal readonly unsafe struct CsrShares : IDisposable
     /// <summary>to ← the sums of all shares.</summary>
     public void Collect<T>(T* to, int stride = 1) where T : unmanaged
     {
+        if (to == target)
+            return;
         int parts = (int)Math.Clamp(Count * length / WorkOfThread, 1, Count);
         var job = new Collection<T> { Shares = this, To = to, Stride = stride, Parts = parts };
         Workers.Run(&Collect<T>, &job, parts, parts);
     }
 
-    public void Dispose() => NativeMemory.AlignedFree(sums);
+    public void Dispose()
+    {
+        if (target == null)
+            NativeMemory.AlignedFree(sums);
+    }
 
     private struct Collection<T> where T : unmanaged
     {

@@ -70,7 +70,7 @@ internal static unsafe class FusedCsr
         var entries = new CsrEntries<T, I>(A);
         T* from = (T*)Address(v), to = (T*)Address(u), total = (T*)Address(image);
         int stride = A.IsScattered ? 2 : 1;
-        using var shares = new CsrShares(entries.Starts, A.Rows, 1, A.Columns, stride);
+        using var shares = new CsrShares(entries.Starts, A.Rows, 1, A.Columns, stride, typeof(T) == typeof(double) ? (double*)total : null);
         double* squares = stackalloc double[shares.Count];
         var job = new Job<T, I> { A = entries, Shares = shares, Columns = A.Columns, V = from, U = to, Alpha = alpha, Stride = stride, Squares = squares };
         delegate*<void*, int, void> work = &Share<T, I>;
