@@ -18,8 +18,8 @@ internal static class Triangle
         if (R is null) {
             Require.Finite(B, "A's entries");           // one that is not has no Cholesky factor: it is on the diagonal of BᵀB
             R = ByHouseholder(B, damp);
+            RequireIndependent(R);                      // what Cholesky's condition has shown already
         }
-        RequireIndependent(R);
         return scope.MoveToOuter(R);
     }
 
