@@ -147,6 +147,12 @@ public class NullSpaceTests
             NullSpaceReport free = Step(some, loss);
             Assert.That(free.NoFreedom, Is.False, free.ToString());
             Assert.That(free.FreeShare, Is.InRange(0.05, 1.0));
+            // A step that is orthogonal to what is free: nothing of it is left, but freedom is.
+            Tensor goal = linalg.pinv(deficient).mv(deficient.mv(Problems.Random(4, 12)));
+            var still = new Parameter(zeros(12, float64));
+            var resting = new NullSpaceOptimizer(optim.SGD([still], 0.05), [still], () => deficient.mv(still), 0.5);
+            NullSpaceReport rest = Step(resting, () => still.sub(goal).square().sum());
+            Assert.That((rest.FreeShare < 1e-4, rest.NoFreedom), Is.EqualTo((true, false)));
             Assert.That(warnings, Is.Empty);
         } finally {
             Diagnostics.Warning -= warnings.Add;

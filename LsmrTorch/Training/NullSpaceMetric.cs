@@ -7,8 +7,6 @@ namespace LsmrTorch;
 /// <content>The metric of <see cref="ProjectionOrder.Metric"/>: Adam's, from the gradients that the optimizer is given.</content>
 public sealed partial class NullSpaceOptimizer
 {
-    private const double Epsilon = 1e-8;    // of Adam
-
     private readonly Dictionary<Parameter, (Tensor Mean, long Count)> squares = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>How slowly the mean of squared gradients forgets, Adam's β₂; from 0 to below 1. Default 0.999.</summary>
@@ -17,6 +15,13 @@ public sealed partial class NullSpaceOptimizer
         get;
         set => field = value is >= 0 and < 1 ? value : throw new ArgumentException($"MetricDecay must be from 0 to below 1, but is {Text.Exact(value)}.", nameof(value));
     } = 0.999;
+
+    /// <summary>What is added to √v, Adam's ε: the inner optimizer's own, or the metric is another than its. Over 0; default 1e-8.</summary>
+    public double MetricEpsilon
+    {
+        get;
+        set => field = value > 0 && double.IsFinite(value) ? value : throw new ArgumentException($"MetricEpsilon must be over 0 and finite, but is {Text.Exact(value)}.", nameof(value));
+    } = 1e-8;
 
     // v = beta v + (1 - beta) g²
     private void UpdateMetric()
@@ -50,7 +55,7 @@ public sealed partial class NullSpaceOptimizer
                 return ones_like(parameter).detach();
             Tensor unbiased = found.Mean.clone();
             Vectors.Divide(unbiased, 1 - Math.Pow(MetricDecay, found.Count));
-            using Scalar epsilon = Epsilon;
+            using Scalar epsilon = MetricEpsilon;
             return unbiased.sqrt_().add_(epsilon).reciprocal_();
         }
     }

@@ -220,7 +220,7 @@ public sealed partial class NullSpaceOptimizer
         var options = new LsmrOptions { Atol = Tolerance, Btol = Tolerance, MaxIterations = MaxIterations };
         (LsmrResult solve, double damp) = Solve(scaled, target, options, Damp * scale);
         Tensor correction = rootMetric is null ? solve.Solution : solve.Solution.mul(rootMetric);
-        double? freeShare = J.Rows >= J.Columns ? FreeShare(scaled, c, delta, correction, rate, damp, options, rootMetric) : null;
+        (double? freeShare, bool noFreedom) = FreeShare(scaled, c, delta, correction, rate, damp, options, rootMetric);
         // c + J Delta' = (1 - kappa) c + (target - J z)
         Vectors.AddScaled(target, -1, J.MatVec(correction));
         Vectors.AddScaled(target, 1 - rate, c);
@@ -234,6 +234,7 @@ public sealed partial class NullSpaceOptimizer
             Stop = solve.Stop,
             ConditionEstimate = solve.ConditionEstimate,
             FreeShare = freeShare,
+            NoFreedom = noFreedom,
             Applied = solve.Stop != LsmrStop.NonFinite,
         });
     }
@@ -278,17 +279,25 @@ public sealed partial class NullSpaceOptimizer
         }
     }
 
-    // With as many residuals as parameters or more, J may leave nothing free: compare Delta - J⁺J Delta with Delta.
-    private static double FreeShare(LinearOperator J, Tensor c, Tensor delta, Tensor correction, double rate, double damp, LsmrOptions options, Tensor? rootMetric)
+    // With as many residuals as parameters or more, J may leave nothing free: compare Delta - J⁺J Delta with Delta. At a minimum under the
+    // constraint nothing of Delta is left either, so that then a random direction is asked.
+    private static (double? Share, bool NoFreedom) FreeShare(LinearOperator J, Tensor c, Tensor delta, Tensor correction, double rate, double damp, LsmrOptions options, Tensor? rootMetric)
     {
+        if (J.Rows < J.Columns)
+            return (null, false);
         Tensor restoring = PlainLsmr.Solve(J, c, null, damp, options).Solution;                     // J⁺ c
         Tensor free = delta.sub(correction);
         Vectors.AddScaled(free, rate, rootMetric is null ? restoring : restoring.mul(rootMetric));
-        double size = Vectors.Norm(delta);
-        double share = size == 0 ? 0 : Vectors.Norm(free) / size;
-        if (share < NullSpaceReport.NoFreedomBelow)
+        double size = Vectors.Norm(delta), share = size == 0 ? 0 : Vectors.Norm(free) / size;
+        if (share >= NullSpaceReport.NoFreedomBelow)
+            return (share, false);
+        using var generator = new Generator(0UL, CPU);
+        Tensor direction = randn([.. J.InputShape], float64, generator: generator).to(J.dtype).to(J.device);
+        Tensor left = direction.sub(PlainLsmr.Solve(J, J.MatVec(direction), null, damp, options).Solution);
+        bool noFreedom = Vectors.Norm(left) < NullSpaceReport.NoFreedomBelow * Vectors.Norm(direction);
+        if (noFreedom)
             Diagnostics.Warn(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{J.Rows} constraints on {J.Columns} parameters leave the step no freedom: the loss no longer moves them. Use fewer residuals a step, or damping."));
-        return share;
+        return (share, noFreedom);
     }
 
     private static void Restore(Parameter[] parameters, Tensor[] values)

@@ -44,8 +44,8 @@ public sealed record NullSpaceReport
     /// <summary>False in the warm-up, and between steps that <see cref="NullSpaceOptimizer.Every"/> projects: the step is the inner optimizer's own.</summary>
     public bool Projected { get; init; } = true;
 
-    /// <summary>True where no freedom is left: the parameters follow the constraint alone.</summary>
-    public bool NoFreedom => FreeShare < NoFreedomBelow;
+    /// <summary>True where no freedom is left, whatever the step: the parameters follow the constraint alone.</summary>
+    public bool NoFreedom { get; init; }
 
     /// <summary>A step with an empty residual: the inner optimizer's own.</summary>
     internal static NullSpaceReport Unconstrained { get; } = new() {

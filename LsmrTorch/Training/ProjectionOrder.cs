@@ -3,7 +3,10 @@ namespace LsmrTorch;
 /// <summary>What <see cref="NullSpaceOptimizer"/> projects; J and c at the parameters before the step.</summary>
 public enum ProjectionOrder
 {
-    /// <summary>The inner optimizer's step: Δ' = Δ − J⁺(JΔ + κc). For any optimizer.</summary>
+    /// <summary>
+    /// The inner optimizer's step: Δ' = Δ − J⁺(JΔ + κc). For any optimizer; one that scales entries, as Adam does, then rests where its scaled gradient,
+    /// and not the gradient, is orthogonal to the constraint, which is no minimum under it: use <see cref="Metric"/> there.
+    /// </summary>
     Step,
 
     /// <summary>
