@@ -125,6 +125,21 @@ public class LargeModelTests
         EveryParameterHasAGradient(model);
     }
 
+    [TestCase("swin_t", 224, 1000)]
+    [TestCase("wrn_28_10", 32, 10)]
+    public void A_published_network_maps_an_image_of_its_size_to_logits(string name, long side, long classes)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable frozen = no_grad();
+        using nn.Module<Tensor, Tensor> model = Make(name);
+        model.eval();
+        Tensor logits = null!;
+        Tensor image = randn(1, 3, side, side);
+        Check.LeavesNoTensors(() => logits = model.forward(image), returned: 1);
+        Assert.That(logits.shape, Is.EqualTo(new long[] { 1, classes }));
+        Assert.That(logits.isfinite().all().item<bool>() && logits.std().item<float>() > 0, Is.True);
+    }
+
     [TestCase("resnet50")]
     [TestCase("small_swin")]
     [TestCase("small_wrn")]
