@@ -35,7 +35,7 @@ public class GpCalibrationTests : ExperimentRunTests
     {
         Assert.That(Code, Is.Zero);
         JsonObject figures = Figures("whole");
-        string[] methods = ["ours", "feature_ml"];
+        string[] methods = ["ours", "ours_nlpd", "feature_ml"];
         foreach (string name in from set in new[] { "few", "many" } from method in methods from score in new[] { "rmse", "nlpd", "coverage95", "seconds" } select $"{set}_{score}_{method}") {
             Assert.That(double.IsFinite(figures[name]!.GetValue<double>()), name);
         }
@@ -43,7 +43,7 @@ public class GpCalibrationTests : ExperimentRunTests
             Assert.That(figures[name]!.GetValue<double>(), Is.Positive, name);
         }
         Assert.That(figures["sets"]!.GetValue<double>(), Is.EqualTo(2));
-        foreach (string name in new[] { "sets_better_rmse", "sets_better_nlpd", "sets_no_worse_rmse" }) {
+        foreach (string name in new[] { "sets_better_rmse", "sets_better_nlpd", "sets_no_worse_rmse", "sets_no_worse_rmse_own_kernel", "sets_better_nlpd_density_loss", "sets_density_loss_over_squared_nlpd", "sets_density_loss_over_squared_rmse" }) {
             Assert.That(figures[name]!.GetValue<double>(), Is.InRange(0, 2), name);
         }
         Assert.That(figures.ContainsKey("features_where_ours_wins"));
@@ -77,7 +77,7 @@ public class GpCalibrationTests : ExperimentRunTests
     }
 
     [TestCase(2)]
-    [TestCase(7)]
+    [TestCase(8)]
     public void A_run_that_was_stopped_goes_on_with_the_same_predictions(int after)
     {
         using var stop = new CancellationTokenSource();
@@ -94,6 +94,19 @@ public class GpCalibrationTests : ExperimentRunTests
         Assert.That(code, Is.Zero);
         Assert.That(output, Does.Contain("Going on after"));
         Assert.That(Scores(name), Is.EqualTo(Scores("whole")));
+    }
+
+    [Test]
+    public void The_kernel_can_be_chosen_and_is_kept_with_the_results()
+    {
+        (int code, _, string errors) = CommandLineTests.Run("gp-calibration --kernel matern72");
+        Assert.That(code, Is.EqualTo(ExitCode.Usage), errors);
+        Assert.That(errors, Does.Contain("matern72").And.Contain("matern52"));
+        foreach (string kernel in GpProblem.KernelNames) {
+            var sizes = s_tiny with { Kernel = kernel, Generated = [new("few", 60, 2, 0.1)], Splits = 1, Steps = 2, SweepFeatures = [] };
+            Assert.That(new GpCalibrationExperiment().Execute(sizes, Settings(Folder[kernel], resume: false), new RunConsole(TextWriter.Null, TextWriter.Null, false, CancellationToken.None)), Is.Zero);
+            Assert.That(File.ReadAllText(Folder[kernel + "/config.json"]), Does.Contain($"\"{kernel}\""));
+        }
     }
 
     [Test]

@@ -31,6 +31,45 @@ public class GpMethodTests
     }
 
     [Test]
+    public void The_gradient_of_the_density_is_that_of_central_differences_though_only_one_solve_makes_the_variances([Values(0, 1)] int preconditionerEvery, [Values(20, 100)] int features)
+    {
+        using UciSplit data = UciGenerator.Generate(90, 3, 0.2, 1).Split(0);        // 81 examples, 54 in a fit: more than features, and fewer
+        using var problem = new GpProblem(data, s_exact with { PreconditionerEvery = preconditionerEvery, Features = features, VarianceTolerance = 1e-12 }, 5);
+        using var method = new CalibratedDensities(problem);
+        method.Step(0);
+        double[] expected = CentralDifferences(method);
+        Assert.That(Problems.Values(method.Hyper.Free.grad!), Is.EqualTo(expected).Within(1e-6 * expected.Max(Math.Abs)));
+        Assert.That(Value(method), Is.EqualTo(method.Loss()).Within(1e-9), "by the solver, and by a Cholesky factor");
+        Assert.That(method.VarianceIterations, Is.Positive);
+    }
+
+    [Test]
+    public void An_error_of_the_variances_counts_by_its_square()
+    {
+        using UciSplit data = UciGenerator.Generate(400, 3, 0.2, 1).Split(0);
+        // A hundred times the tolerance is ten thousand times the error; iterations are whole numbers, so a tenth of that is room.
+        Assert.That(Error(1e-3) / Error(1e-5), Is.GreaterThan(1e3));
+
+        double Error(double tolerance)
+        {
+            using var problem = new GpProblem(data, s_exact with { VarianceTolerance = tolerance, Variances = 1000 }, 5);
+            using var method = new CalibratedDensities(problem);
+            return Math.Abs(Value(method) - method.Loss());
+        }
+    }
+
+    [Test]
+    public void Of_the_held_back_examples_other_ones_have_their_variances_in_the_next_draw()
+    {
+        using UciSplit data = UciGenerator.Generate(90, 3, 0.2, 1).Split(0);
+        using var problem = new GpProblem(data, s_exact with { PreconditionerEvery = 2, Variances = 5 }, 5);
+        using var method = new CalibratedDensities(problem);
+        double[] losses = [.. Enumerable.Range(0, 4).Select(draw => Value(method, draw))];
+        Assert.That(losses.Distinct().Count(), Is.EqualTo(4));
+        Assert.That(losses.Average(), Is.EqualTo(method.Loss()).Within(1), "of the same examples");
+    }
+
+    [Test]
     public void The_gradient_with_the_exact_kernel_is_that_of_central_differences()
     {
         using UciSplit data = UciGenerator.Generate(60, 2, 0.2, 1).Split(0);
@@ -138,10 +177,10 @@ public class GpMethodTests
         Assert.That(GpReport.FeaturesWhereOursWins([.. sweep, new(4096, 9, 8)]), Is.Null);
     }
 
-    private static double Value(CalibratedFeatures method)
+    private static double Value(CalibratedFeatures method, int draw = 0)
     {
         using var scope = NewDisposeScope();
-        return method.SquaredError(0).Loss.item<double>();
+        return method.StepLoss(draw).Loss.item<double>();
     }
 
     private static double[] CentralDifferences(Method method)

@@ -48,22 +48,28 @@ public abstract partial class LinearOperator
     /// <summary>Aᵀ, sharing everything with A; <c>A.T.T</c> is A.</summary>
     public virtual LinearOperator T => new TransposedOperator(this);
 
-    /// <summary>A v, a new tensor of <see cref="OutputShape"/>. Gradients reach v and the tensors that A uses.</summary>
+    /// <summary>
+    /// A v, a new tensor of <see cref="OutputShape"/>; for v with one more dimension at the end, A times each column. Gradients reach v and
+    /// the tensors that A uses.
+    /// </summary>
     /// <exception cref="ArgumentException">v has another shape, dtype or device, or a closure returns another than it said.</exception>
     public Tensor Apply(Tensor v)
     {
-        Require.Vector(v, "v", inputShape, "the operator takes", this);
+        Require.Vectors(v, "v", inputShape, "the operator takes", this);
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(MatVec(v));
+        return scope.MoveToOuter(v.dim() > inputShape.Length ? MatVecs(v) : MatVec(v));
     }
 
-    /// <summary>Aᵀu, a new tensor of <see cref="InputShape"/>. Gradients reach u and the tensors that A uses.</summary>
+    /// <summary>
+    /// Aᵀu, a new tensor of <see cref="InputShape"/>; for u with one more dimension at the end, Aᵀ times each column. Gradients reach u and
+    /// the tensors that A uses.
+    /// </summary>
     /// <exception cref="ArgumentException">u has another shape, dtype or device, or a closure returns another than it said.</exception>
     public Tensor ApplyTranspose(Tensor u)
     {
-        Require.Vector(u, "u", outputShape, "the operator returns", this);
+        Require.Vectors(u, "u", outputShape, "the operator returns", this);
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(VecMat(u));
+        return scope.MoveToOuter(u.dim() > outputShape.Length ? VecMats(u) : VecMat(u));
     }
 
     /// <summary>A v by operations that autograd knows; must not write to v and returns another tensor object than v.</summary>

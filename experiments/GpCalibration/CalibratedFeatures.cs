@@ -8,7 +8,7 @@ namespace LsmrTorch.Experiments.GpCalibration;
 /// mean squared error of Φ x on those held back. That fixes ℓ and σ/s; a last number, by which s and σ are scaled together and which moves
 /// no mean, makes the squared standardised errors of the held-back examples 1 on average.
 /// </summary>
-internal sealed class CalibratedFeatures(GpProblem problem) : Method("ours", problem)
+internal class CalibratedFeatures(GpProblem problem, string name = "ours") : Method(name, problem)
 {
     private const long MostPreconditioned = 2048; // features; a triangle of more costs more than it saves
 
@@ -27,13 +27,13 @@ internal sealed class CalibratedFeatures(GpProblem problem) : Method("ours", pro
             Precondition(draw);
         }
         using var scope = NewDisposeScope();
-        (Tensor loss, LsmrResult[] solves) = SquaredError(draw);
+        (Tensor loss, LsmrResult[] solves) = StepLoss(draw);
         loss.backward();
         Iterations = (Iterations.Forward + solves.Sum(solve => solve.Iterations), Iterations.Backward + solves.Sum(solve => solve.GradientReport?.Iterations ?? 0));
     }
 
-    /// <summary>The mean squared error of all folds, with a gradient to the free hyper-parameters, in the current dispose scope.</summary>
-    public (Tensor Loss, LsmrResult[] Solves) SquaredError(int draw)
+    /// <summary>The mean loss of the held-back examples of all folds, with a gradient to the free hyper-parameters, in the current dispose scope.</summary>
+    public (Tensor Loss, LsmrResult[] Solves) StepLoss(int draw)
     {
         GpSizes sizes = Problem.Sizes;
         Tensor[] rows = Problem.Folds(draw), targets = [.. rows.Select(fold => Problem.Y.index_select(0, fold))];
@@ -41,13 +41,19 @@ internal sealed class CalibratedFeatures(GpProblem problem) : Method("ours", pro
         LinearOperator[] parts = [.. rows.Select(fold => Problem.Features.Operator(Problem.X.index_select(0, fold), scales, amplitude, sizes.MostEntries))];
         var solves = new LsmrResult[rows.Length];
         Tensor loss = zeros(Array.Empty<long>(), Problem.X.dtype);
+        long count = 0;
         for (int fold = 0; fold < rows.Length; fold++) {
             LsmrOptions options = Options(sizes, noise) with { WarmStart = _warmStarts[fold], Preconditioner = _preconditioner };
-            solves[fold] = Lsmr.Solve(LinearOperator.Stack(GpProblem.Others(parts, fold)), cat(GpProblem.Others(targets, fold)), options);
-            loss = loss.add(parts[fold].Apply(solves[fold].Solution).sub(targets[fold]).square().sum());
+            LinearOperator fitted = LinearOperator.Stack(GpProblem.Others(parts, fold));
+            solves[fold] = Lsmr.Solve(fitted, cat(GpProblem.Others(targets, fold)), options);
+            Tensor losses = HeldBackLosses(new Fold(fold, draw, fitted, parts[fold], rows[fold], targets[fold], solves[fold].Solution, noise), _preconditioner);
+            (loss, count) = (loss.add(losses.sum()), count + losses.shape[0]);
         }
-        return (loss.div(targets.Sum(part => part.shape[0])), solves);
+        return (loss.div(count), solves);
     }
+
+    /// <summary>The loss of each example held back, or of some of them.</summary>
+    protected virtual Tensor HeldBackLosses(Fold fold, LinearOperator? preconditioner) => fold.Held.Apply(fold.Solution).sub(fold.Targets).square();
 
     /// <inheritdoc/>
     public override double Loss()
@@ -106,7 +112,8 @@ internal sealed class CalibratedFeatures(GpProblem problem) : Method("ours", pro
             : Preconditioner.Sketch(LinearOperator.FromMatrix(Problem.Features.Of(inputs, scales, amplitude)), noise.to(float64).item<double>());
     }
 
-    private (Tensor Errors, Tensor Variances) HeldBack(bool withVariances)
+    /// <summary>Errors and variances of all held-back examples of the draw −1, by dense algebra, in the current dispose scope.</summary>
+    protected (Tensor Errors, Tensor Variances) HeldBack(bool withVariances)
     {
         using var scope = NewDisposeScope();
         Tensor[] folds = Problem.Folds(-1);

@@ -1,3 +1,4 @@
+using System.CommandLine;
 using LsmrTorch.Experiments.Running;
 
 namespace LsmrTorch.Experiments.GpCalibration;
@@ -6,6 +7,22 @@ namespace LsmrTorch.Experiments.GpCalibration;
 internal sealed class GpCalibrationExperiment() : TrainingExperiment<GpSizes>(
     "gp-calibration", "Hyper-parameters of a Gaussian process from held-back predictions, through the solver, beside log marginal likelihood.")
 {
+    /// <inheritdoc/>
+    public override Command CreateCommand(RunConsole console)
+    {
+        var options = new CommonOptions();
+        var kernel = new Option<string>("--kernel") { Description = $"One of {string.Join(", ", GpProblem.KernelNames)} ({GpSizes.FirstKernel}).", HelpName = "NAME", DefaultValueFactory = _ => GpSizes.FirstKernel };
+        kernel.AcceptOnlyFromAmong([.. GpProblem.KernelNames]);
+        var command = new Command(Name, Description);
+        options.AddTo(command);
+        command.Options.Add(kernel);
+        command.SetAction(parsed => {
+            RunSettings settings = options.Read(parsed, Name);
+            return Execute(SizesOf(settings) with { Kernel = parsed.GetValue(kernel)! }, settings, console);
+        });
+        return command;
+    }
+
     /// <inheritdoc/>
     protected override GpSizes SizesOf(RunSettings settings) => GpSizes.Of(settings.Preset);
 

@@ -6,7 +6,7 @@ namespace LsmrTorch.Experiments.GpCalibration;
 /// <summary>Test error against time for each set, predicted against observed coverage, and the cost of a step against D.</summary>
 internal static class GpPlots
 {
-    private static readonly string[] s_methods = ["ours", "exact_ml", "feature_ml", "ours_kernel"];
+    private static readonly string[] s_methods = ["ours", "exact_ml", "feature_ml", "ours_kernel", "ours_nlpd"];
 
     /// <summary>Draws all plots and returns their paths in the run's folder.</summary>
     public static IReadOnlyList<string> Draw(SetFindings[] sets, GpState state, RunFolder folder)

@@ -8,6 +8,12 @@ namespace LsmrTorch.Experiments.GpCalibration;
 /// <summary>One split of one set: its examples in the precision of the methods with features, their features, and the draws of each step.</summary>
 internal sealed class GpProblem : IDisposable
 {
+    private static readonly Dictionary<string, Kernel> s_kernels = new() {
+        ["squared-exponential"] = Kernel.SquaredExponential,
+        ["matern32"] = Kernel.Matern32,
+        ["matern52"] = Kernel.Matern52,
+    };
+
     private readonly long _seed;
     private readonly Tensor[] _folds; // the numbers of the examples of each
 
@@ -87,10 +93,9 @@ internal sealed class GpProblem : IDisposable
         return numbers.index_select(0, randperm(numbers.shape[0], int64, generator: random).narrow(0, 0, count));
     }
 
-    private static Kernel KernelOf(string name) => name switch {
-        "squared-exponential" => Kernel.SquaredExponential,
-        "matern32" => Kernel.Matern32,
-        "matern52" => Kernel.Matern52,
-        _ => throw new ExperimentException($"There is no kernel '{name}': squared-exponential, matern32 and matern52 are there."),
-    };
+    /// <summary>The kernels that <see cref="GpSizes.Kernel"/> can name.</summary>
+    public static IReadOnlyCollection<string> KernelNames => s_kernels.Keys;
+
+    private static Kernel KernelOf(string name) => s_kernels.TryGetValue(name, out Kernel? kernel) ? kernel
+        : throw new ExperimentException($"There is no kernel '{name}': {string.Join(", ", KernelNames)} are there.");
 }

@@ -47,6 +47,12 @@ internal static class GpReport
         SetFindings[] exact = [.. sets.Where(set => set.Of("ours_kernel").Length > 0 && set.Of("exact_ml").Length > 0)];
         figures["sets_better_rmse_same_kernel"] = exact.Count(set => set.Difference("ours_kernel", "exact_ml", at => at.Rmse).Mean < 0);
         figures["sets_same_kernel"] = exact.Length;
+        figures["sets_no_worse_rmse_own_kernel"] = sets.Count(set => IsNoWorse(set, WithKernel(set), set.BestLikelihood(set.Rmse)));
+        SetFindings[] densities = [.. sets.Where(set => set.Of("ours_nlpd").Length > 0)];
+        figures["sets_density_loss"] = densities.Length;
+        figures["sets_better_nlpd_density_loss"] = densities.Count(set => set.Difference("ours_nlpd", set.BestLikelihood(set.Nlpd), at => at.Nlpd).Mean < 0);
+        figures["sets_density_loss_over_squared_nlpd"] = densities.Count(set => set.Difference("ours_nlpd", "ours", at => at.Nlpd).Mean < 0);
+        figures["sets_density_loss_over_squared_rmse"] = densities.Count(set => set.Difference("ours_nlpd", "ours", at => at.Rmse).Mean < 0);
         figures["sets"] = sets.Length;
         figures["features_where_ours_wins"] = FeaturesWhereOursWins(sweep) ?? double.NaN;
         foreach (SweepPoint point in sweep) {
@@ -55,6 +61,9 @@ internal static class GpReport
         }
         return figures;
     }
+
+    // Ours as it is best used: the kernel itself where it was tried on every split, features where there are too many examples.
+    private static string WithKernel(SetFindings set) => set.Of("ours_kernel").Length == set.Of("ours").Length ? "ours_kernel" : "ours";
 
     /// <summary>The least number of features from which on a step of ours takes less time; null where the largest still takes more.</summary>
     internal static int? FeaturesWhereOursWins(IReadOnlyList<SweepPoint> sweep)
@@ -94,7 +103,7 @@ internal static class GpReport
             .Select(set => $"{set.Name} ({set.BestLikelihood(set.Rmse)})")];
         string[] better = [.. sets.Where(set => set.Nlpd("ours").Mean < set.Nlpd(set.BestLikelihood(set.Nlpd)).Mean).Select(set => set.Name)];
         return [
-            $"Mean ± standard error over {sizes.Splits} splits ({sizes.SplitsOfMany} where a step does not use all training examples; {sizes.ExactKernelSplits} of ours_kernel), targets standardised; kernel {sizes.Kernel}, "
+            $"Mean ± standard error over {sizes.Splits} splits ({sizes.SplitsOfMany} where a step does not use all training examples; at most {sizes.ExactKernelSplits} of ours_kernel, {sizes.DensitySplits} of ours_nlpd), targets standardised; kernel {sizes.Kernel}, "
                 + $"D = {sizes.Features} features, {sizes.Steps} steps of Adam at {sizes.LearningRate} from the same values for all.",
             "Seconds are those on the clock until the method's own loss, looked at off the clock on examples that stay the same, is above its final value (the mean of the last fifth of "
                 + "the looks) by no more than 1 % of its descent from the first look, and stays so. A likelihood passes through zero, so that 1 % of itself would mean nothing.",
@@ -103,6 +112,9 @@ internal static class GpReport
             $"Ours has the lower error than the best likelihood that finished on {figures["sets_better_rmse"]} of {figures["sets"]} sets, and is worse by no more than a standard error of the difference on {figures["sets_no_worse_rmse"]}"
                 + (losing.Length == 0 ? "." : $"; the likelihood wins on {string.Join(", ", losing)}. Exact_ml has the kernel itself where ours and feature_ml have {sizes.Features} random features of it."),
             $"With the same features ours is no worse by that measure on {figures["sets_no_worse_rmse_same_features"]} of {figures["sets"]} sets; with the same exact kernel ours_kernel has the lower error on {figures["sets_better_rmse_same_kernel"]} of {figures["sets_same_kernel"]}.",
+            $"With the kernel itself up to {sizes.ExactKernelUpTo} examples (ours_kernel), and features beyond, the error is no worse than the best likelihood's by that measure on {figures["sets_no_worse_rmse_own_kernel"]} of {figures["sets"]} sets.",
+            $"With the log density of held-back examples as the loss (ours_nlpd, variances of {sizes.Variances} examples of a fold in each step) the density of test examples is better than with squared error on {figures["sets_density_loss_over_squared_nlpd"]} "
+                + $"of {figures["sets_density_loss"]} sets, the error on {figures["sets_density_loss_over_squared_rmse"]}, and the density better than the best likelihood's on {figures["sets_better_nlpd_density_loss"]}, on the splits that both have.",
             $"The log density of ours is better than the best likelihood's on {(better.Length == 0 ? "no set" : string.Join(", ", better))}: squared error says nothing of the variance but by one last number, fitted to held-back examples.",
             FeaturesWhereOursWins(sweep) is int features
                 ? $"A step of ours costs less than one of feature_ml from D = {features} on ({sizes.SweepRows} examples), whose cost grows with D² and D³, and that of ours with D; below, the likelihood wins."

@@ -11,7 +11,7 @@ namespace LsmrTorch.Experiments.GpCalibration;
 internal sealed class GpRun
 {
     private const long ProbeRows = 1500;
-    private static readonly string[] s_methods = ["ours", "feature_ml", "exact_ml", "ours_kernel"];
+    private static readonly string[] s_methods = ["ours", "ours_nlpd", "feature_ml", "exact_ml", "ours_kernel"];
 
     private readonly GpSizes _sizes;
     private readonly RunContext _context;
@@ -74,6 +74,9 @@ internal sealed class GpRun
         if (name == "ours_kernel" && (problem.Count > _sizes.ExactKernelUpTo || split >= _sizes.ExactKernelSplits)) {
             return null;
         }
+        if (name == "ours_nlpd" && split >= _sizes.DensitySplits) {
+            return null;
+        }
         if (name == "exact_ml") {
             GpEnd? refused = 8.0 * ExactLikelihood.Matrices * problem.Count * problem.Count > _sizes.MemoryLimit ? GpEnd.Memory
                 : _probeSeconds * Math.Pow((double)problem.Count / ProbeRows, 3) > _sizes.LimitSeconds ? GpEnd.PredictedTime
@@ -92,6 +95,7 @@ internal sealed class GpRun
 
     private static Method Make(string name, GpProblem problem) => name switch {
         "ours" => new CalibratedFeatures(problem),
+        "ours_nlpd" => new CalibratedDensities(problem),
         "ours_kernel" => new CalibratedKernel(problem),
         "exact_ml" => new ExactLikelihood(problem),
         "feature_ml" => new FeatureLikelihood(problem),

@@ -5,6 +5,9 @@ namespace LsmrTorch.Experiments.GpCalibration;
 /// <summary>Everything besides seed, data and device that decides what comes out.</summary>
 internal sealed record GpSizes
 {
+    /// <summary>The kernel unless another is asked for.</summary>
+    public const string FirstKernel = "matern32";
+
     /// <summary>The UCI sets that are looked for in --data.</summary>
     public IReadOnlyList<string> Sets { get; init; } =
         ["yacht", "autompg", "energy", "concrete", "airfoil", "wine", "elevators", "bike", "kin40k", "protein"];
@@ -24,8 +27,11 @@ internal sealed record GpSizes
     /// <summary>Splits of ours with the exact kernel.</summary>
     public required int ExactKernelSplits { get; init; }
 
+    /// <summary>Splits of ours with the log density as its loss.</summary>
+    public required int DensitySplits { get; init; }
+
     /// <summary>squared-exponential, matern32 or matern52.</summary>
-    public string Kernel { get; init; } = "matern32";
+    public string Kernel { get; init; } = FirstKernel;
 
     /// <summary>D, the same for ours and for the marginal likelihood in feature space.</summary>
     public required int Features { get; init; }
@@ -41,6 +47,12 @@ internal sealed record GpSizes
 
     /// <summary>The same for the examples of a step where it does not use all.</summary>
     public int FoldsOfMany { get; init; } = 2;
+
+    /// <summary>Held-back examples of each fold of which ours_nlpd has the variances in a step.</summary>
+    public int Variances { get; init; } = 64;
+
+    /// <summary>Relative tolerance of the solves for them; their error is of second order in it.</summary>
+    public double VarianceTolerance { get; init; } = 1e-3;
 
     /// <summary>Examples that a step of the methods with features uses, chosen anew for each where there are more.</summary>
     public int RowsPerStep { get; init; } = 5120;
@@ -89,6 +101,7 @@ internal sealed record GpSizes
             Splits = 2,
             SplitsOfMany = 1,
             ExactKernelSplits = 1,
+            DensitySplits = 1,
             Features = 32,
             Steps = 10,
             LimitSeconds = 20,
@@ -99,7 +112,8 @@ internal sealed record GpSizes
             Generated = [new("waves", 300, 4, 0.05), new("ridge", 1200, 6, 0.2), new("dunes", 20000, 8, 0.2)],
             Splits = 3,
             SplitsOfMany = 2,
-            ExactKernelSplits = 1,
+            ExactKernelSplits = 3,
+            DensitySplits = 2,
             Features = 512,
             Steps = 120,
             LimitSeconds = 120,
@@ -111,6 +125,7 @@ internal sealed record GpSizes
             Splits = 10,
             SplitsOfMany = 10,
             ExactKernelSplits = 10,
+            DensitySplits = 10,
             Features = 2048,
             Steps = 300,
             RowsPerStep = 20480,
