@@ -100,7 +100,7 @@ public class GpCalibrationTests : ExperimentRunTests
     public void The_kernel_can_be_chosen_and_is_kept_with_the_results()
     {
         (int code, _, string errors) = CommandLineTests.Run("gp-calibration --kernel matern72");
-        Assert.That(code, Is.EqualTo(ExitCode.Usage), errors);
+        Assert.That(code, Is.EqualTo(ExitCode.Misuse), errors);
         Assert.That(errors, Does.Contain("matern72").And.Contain("matern52"));
         foreach (string kernel in GpProblem.KernelNames) {
             var sizes = s_tiny with { Kernel = kernel, Generated = [new("few", 60, 2, 0.1)], Splits = 1, Steps = 2, SweepFeatures = [] };

@@ -62,6 +62,21 @@ public class OperatorTests
     }
 
     [Test]
+    public void Apply_multiplies_each_column_of_a_block_and_carries_gradients([ValueSource(nameof(Names))] string name)
+    {
+        using var scope = NewDisposeScope();
+        (LinearOperator A, Tensor dense) = Kinds[name](ScalarType.Float64);
+        Tensor V = Problems.Random(5, [.. A.InputShape, 3]).requires_grad_(), U = Problems.Random(6, [.. A.OutputShape, 3]).requires_grad_();
+        Tensor AV = A.Apply(V), AtU = A.ApplyTranspose(U);
+        double tolerance = 20 * Vectors.Epsilon(ScalarType.Float64); // sums of at most ten terms
+        Check.Close(AV, dense.mm(V.reshape(A.Columns, 3)).reshape([.. A.OutputShape, 3]), tolerance, "A V", 1);
+        Check.Close(AtU, dense.t().mm(U.reshape(A.Rows, 3)).reshape([.. A.InputShape, 3]), tolerance, "A'U", 1);
+        Tensor[] gradients = [.. Gradient.Of(AV.sum(), V), .. Gradient.Of(AtU.sum(), U)];
+        Check.Close(gradients[0], dense.t().sum(1L, false).reshape([.. A.InputShape]).unsqueeze(-1).expand(V.shape), tolerance, "gradient of V", 1);
+        Check.Close(gradients[1], dense.sum(1L, false).reshape([.. A.OutputShape]).unsqueeze(-1).expand(U.shape), tolerance, "gradient of U", 1);
+    }
+
+    [Test]
     public void Apply_returns_one_new_tensor_and_leaves_its_argument([ValueSource(nameof(Names))] string name)
     {
         using var scope = NewDisposeScope();
