@@ -57,7 +57,7 @@ internal static class Problems
     public static double[] Values(Tensor x)
     {
         using Tensor flat = x.detach().to(float64).cpu().contiguous();
-        return flat.data<double>().ToArray();
+        return flat.numel() == 0 ? [] : flat.data<double>().ToArray(); // the accessor throws where there is nothing
     }
 }
 

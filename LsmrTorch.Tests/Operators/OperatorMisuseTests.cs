@@ -24,7 +24,8 @@ public class OperatorMisuseTests
         LinearOperator A = LinearOperator.FromMatrix(ones(3, 4, float64));
         Refused(() => A.Apply(ones(3, float64)), "v has shape (3) but the operator takes (4)");
         Refused(() => A.Apply(ones(4, float32)), "v has dtype Float32 but the operator has Float64");
-        Refused(() => A.ApplyTranspose(ones([3, 1], float64)), "u has shape (3, 1) but the operator returns (3)");
+        Refused(() => A.ApplyTranspose(ones([4, 1], float64)), "u has shape (4, 1) but the operator returns (3)");
+        Refused(() => A.ApplyTranspose(ones([3, 1, 1], float64)), "u has shape (3, 1, 1) but the operator returns (3)");
     }
 
     [Test]
