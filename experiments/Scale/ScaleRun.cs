@@ -53,6 +53,20 @@ internal sealed class ScaleRun : IDisposable
         return steps;
     }
 
+    /// <summary>
+    /// The bytes that the optimizer's step alone takes at its peak, after activations are freed and what they took is returned. Not timed:
+    /// memory that was returned must be taken again.
+    /// </summary>
+    public long StepBytes(bool isConstrained)
+    {
+        using var scope = NewDisposeScope();
+        Backward(Batch(_sizes.Steps));
+        return ProcessMemory.PeakOf(() => {
+            using var inner = NewDisposeScope();
+            Move(isConstrained);
+        });
+    }
+
     /// <summary>Sets what was chosen to zero and says which share of the prunable weights is zero then.</summary>
     public double Zeros()
     {
@@ -75,9 +89,7 @@ internal sealed class ScaleRun : IDisposable
     private ScaleStep Step(int step, bool isConstrained)
     {
         using var scope = NewDisposeScope();
-        using Generator generator = Seeds.Torch(_context.Settings.Seed, "images", step);
-        Tensor images = randn([_sizes.BatchSize, 3, _sizes.Side, _sizes.Side], generator: generator).to(_context.Device);
-        Tensor labels = randint(10, [_sizes.BatchSize], int64, generator: generator).to(_context.Device);
+        (Tensor, Tensor) batch = Batch(step);
         if (isConstrained && step % _sizes.ChooseEvery == 0) {
             Choose();
         }
@@ -90,21 +102,41 @@ internal sealed class ScaleRun : IDisposable
 
         void Timed()
         {
-            var watch = Stopwatch.StartNew();
             using var inner = NewDisposeScope();
-            foreach (Parameter parameter in _parameters) {
-                parameter.grad?.fill_(s_zero);
-            }
-            Tensor value = nn.functional.cross_entropy(_model.forward(images), labels);
-            value.backward();
-            if (isConstrained) {
-                report = _optimizer!.step();
-            } else {
-                _inner.step();
-            }
-            loss = value.item<float>();
+            var watch = Stopwatch.StartNew();
+            loss = Backward(batch);
+            report = Move(isConstrained);
             seconds = watch.Elapsed.TotalSeconds;
         }
+    }
+
+    private (Tensor Images, Tensor Labels) Batch(int step)
+    {
+        using Generator generator = Seeds.Torch(_context.Settings.Seed, "images", step);
+        Tensor images = randn([_sizes.BatchSize, 3, _sizes.Side, _sizes.Side], generator: generator).to(_context.Device);
+        Tensor labels = randint(10, [_sizes.BatchSize], int64, generator: generator).to(_context.Device);
+        return (images, labels);
+    }
+
+    // Returns the loss; the graph is gone when it returns.
+    private double Backward((Tensor Images, Tensor Labels) batch)
+    {
+        using var scope = NewDisposeScope();
+        foreach (Parameter parameter in _parameters) {
+            parameter.grad?.fill_(s_zero);
+        }
+        Tensor value = nn.functional.cross_entropy(_model.forward(batch.Images), batch.Labels);
+        value.backward();
+        return value.item<float>();
+    }
+
+    private NullSpaceReport? Move(bool isConstrained)
+    {
+        if (isConstrained) {
+            return _optimizer!.step();
+        }
+        _inner.step();
+        return null;
     }
 
     private void Choose()

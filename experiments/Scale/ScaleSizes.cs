@@ -35,7 +35,7 @@ internal sealed record ScaleSizes
     /// <summary>The sizes of a preset.</summary>
     public static ScaleSizes Of(string preset) => preset switch {
         "smoke" => new ScaleSizes { IsSwinS = false, BatchSize = 2, Steps = 6, ChooseEvery = 3 },
-        "small" => new ScaleSizes { IsSwinS = true, BatchSize = 4, Steps = 20, ChooseEvery = 10 },
+        "small" => new ScaleSizes { IsSwinS = true, BatchSize = 4, Steps = 100 },
         "paper" => new ScaleSizes { IsSwinS = true, BatchSize = 32, Steps = 100 },
         _ => throw new ExperimentException($"scale has no preset '{preset}', only smoke, small and paper."),
     };
