@@ -61,7 +61,7 @@ internal class EquivarianceLane : IDisposable
             : throw new ExperimentException($"The loss of '{Name}' is {value} in step {step}; its learning rate is too high.");
     }
 
-    /// <summary>Puts the weights and momenta into a checkpoint.</summary>
+    /// <summary>Puts the weights, momenta and statistics into a checkpoint.</summary>
     public void Save(Dictionary<string, Tensor> tensors)
     {
         int index = 0;
@@ -71,6 +71,9 @@ internal class EquivarianceLane : IDisposable
                 tensors[$"{Name}/momentum/{index}"] = state.momentum_buffer;
             }
             index++;
+        }
+        foreach ((string name, Tensor buffer) in Model.named_buffers()) {
+            tensors[$"{Name}/{name}"] = buffer;
         }
     }
 
@@ -86,6 +89,9 @@ internal class EquivarianceLane : IDisposable
                 state.momentum_buffer = buffer.to(parameter.device, copy: true).DetachFromDisposeScope();
             }
             index++;
+        }
+        foreach ((string name, Tensor buffer) in Model.named_buffers()) {
+            buffer.copy_(tensors[$"{Name}/{name}"]);
         }
     }
 

@@ -16,6 +16,7 @@ internal readonly record struct EquivarianceMeasure(double Accuracy, double Tran
     public static EquivarianceMeasure Of(FieldNet model, ImageBatches data, long seed)
     {
         using IDisposable frozen = no_grad();
+        model.eval();
         long right = 0, rightTransformed = 0;
         double difference = 0, size = 0;
         for (int start = 0; start < data.TestCount; start += BatchSize) {
@@ -28,6 +29,7 @@ internal readonly record struct EquivarianceMeasure(double Accuracy, double Tran
             difference += transformed.sub(logits).to_type(ScalarType.Float64).square().sum().item<double>();
             size += logits.to_type(ScalarType.Float64).square().sum().item<double>();
         }
+        model.train();
         return new EquivarianceMeasure((double)right / data.TestCount, (double)rightTransformed / data.TestCount, Math.Sqrt(difference / size));
     }
 }

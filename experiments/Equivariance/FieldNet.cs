@@ -7,12 +7,14 @@ namespace LsmrTorch.Experiments.Equivariance;
 
 /// <summary>
 /// An ordinary convolutional network in which nothing stands against the symmetries of the square: six 3×3 convolutions in three stages
-/// with means over 2×2 pixels between them, normalised over groups of eight channels and all pixels, the mean over the image, a linear layer. Whether it commutes with
-/// the symmetries is a matter of its weights alone.
+/// with means over 2×2 pixels between them, BatchNorm with one mean and variance for eight channels each, the mean over the image, a linear layer.
+/// Whether it commutes with the symmetries is a matter of its weights alone. (Normalised by the statistics of each image it would commute too, but then
+/// a field has the same mean in every image, and an equivariant network ends in these means: nothing would be left to tell classes by.)
 /// </summary>
 internal sealed class FieldNet : nn.Module<Tensor, Tensor>
 {
     private readonly Conv2d[] _convolutions;
+    private readonly BatchNorm2d[] _norms;
     private readonly Linear _head;
 
     /// <param name="widths">The channels of the three stages, multiples of eight.</param>
@@ -24,9 +26,11 @@ internal sealed class FieldNet : nn.Module<Tensor, Tensor>
         }
         int[] channels = [3, widths[0], widths[0], widths[1], widths[1], widths[2], widths[2]];
         _convolutions = [.. channels.Skip(1).Select((width, i) => nn.Conv2d(channels[i], width, 3, padding: 1))];
+        _norms = [.. channels.Skip(1).Select(width => nn.BatchNorm2d(width / SquareGroup.Order, affine: false))];
         _head = nn.Linear(widths[2], 10);
         for (int i = 0; i < _convolutions.Length; i++) {
             register_module($"conv{i + 1}", _convolutions[i]);
+            register_module($"bn{i + 1}", _norms[i]);
         }
         register_module("fc", _head);
         Initialise(seed);
@@ -45,7 +49,7 @@ internal sealed class FieldNet : nn.Module<Tensor, Tensor>
         Tensor at = x;
         for (int i = 0; i < _convolutions.Length; i++) {
             at = _convolutions[i].forward(at);
-            at = nn.functional.relu(nn.functional.group_norm(at, at.size(1) / SquareGroup.Order));
+            at = nn.functional.relu(_norms[i].forward(at.reshape(at.size(0), -1, SquareGroup.Order * at.size(2), at.size(3))).reshape(at.shape));
             if (i is 1 or 3) {
                 at = nn.functional.avg_pool2d(at, 2);
             }

@@ -13,7 +13,7 @@ internal sealed class FunctionLane : EquivarianceLane
 
     public FunctionLane(string name, IReadOnlyList<int> widths, EquivarianceSizes sizes, long warmUp, long seed, Device device) : base(name, widths, sizes, seed, device)
     {
-        Constraint constraint = Constraint.Equivariance(Model.forward, () => _images!, x => SquareGroup.Act(_element, x));
+        Constraint constraint = Constraint.Equivariance(Settled, () => _images!, x => SquareGroup.Act(_element, x));
         _optimizer = new NullSpaceOptimizer(Inner, Parameters, constraint, sizes.FunctionRate, sizes.FunctionDamp) {
             WarmUp = warmUp,
             Every = sizes.FunctionEvery,
@@ -30,6 +30,15 @@ internal sealed class FunctionLane : EquivarianceLane
         if (report.Projected) {
             LastStep = report;
         }
+    }
+
+    // With the statistics that test images are normalised by: a function of each image alone.
+    private Tensor Settled(Tensor images)
+    {
+        Model.eval();
+        Tensor logits = Model.forward(images);
+        Model.train();
+        return logits;
     }
 
     /// <summary>Says how many steps an earlier process did.</summary>
