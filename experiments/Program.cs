@@ -26,6 +26,7 @@ internal static class Program
     private static Experiment[] Experiments => [
         new SolveExperiment(),
         new SparsityExperiment(),
+        new SweepExperiment(),
         new PeriodicExperiment(),
         new GradientCheckExperiment(),
         new ConditioningExperiment(),

@@ -21,14 +21,20 @@ internal sealed class ImageBatches : IDisposable
     private readonly RandomCrops _crops;
 
     public ImageBatches(Cifar10 data, int batchSize, long seed, Device device)
+        : this((data.TrainImages, data.TrainLabels), (data.TestImages, data.TestLabels), batchSize, seed, device)
+    {
+    }
+
+    /// <summary>The same for images of any split, uint8, N×3×32×32, with their classes, of which it takes copies.</summary>
+    public ImageBatches((Tensor Images, Tensor Labels) train, (Tensor Images, Tensor Labels) test, int batchSize, long seed, Device device)
     {
         _batchSize = batchSize;
         _seed = seed;
         using var scope = NewDisposeScope();
-        _trainImages = data.TrainImages.to(device, copy: true);
-        _trainLabels = data.TrainLabels.to(device, copy: true);
-        _testImages = data.TestImages.to(device, copy: true);
-        _testLabels = data.TestLabels.to(device, copy: true);
+        _trainImages = train.Images.to(device, copy: true);
+        _trainLabels = train.Labels.to(device, copy: true);
+        _testImages = test.Images.to(device, copy: true);
+        _testLabels = test.Labels.to(device, copy: true);
         Tensor images = _trainImages.to_type(ScalarType.Float32);
         Tensor mean = images.mean([0, 2, 3]).view(1, 3, 1, 1);
         Tensor deviation = images.std([0, 2, 3]).view(1, 3, 1, 1);
@@ -36,8 +42,8 @@ internal sealed class ImageBatches : IDisposable
         _shift = mean.div(deviation).neg();
         _crops = new RandomCrops(Side, Padding, device);
         scope.Detach(_trainImages, _trainLabels, _testImages, _testLabels, _scale, _shift);
-        TrainCount = (int)data.TrainImages.size(0);
-        TestCount = (int)data.TestImages.size(0);
+        TrainCount = (int)train.Images.size(0);
+        TestCount = (int)test.Images.size(0);
     }
 
     public int TrainCount { get; }

@@ -22,24 +22,10 @@ internal sealed class SparsityExperiment()
         using var data = new ImageBatches(images, sizes.BatchSize, context.Settings.Seed, context.Device);
         using var run = new SparsityRun(sizes, context, data);
         SparsityState state = run.Run();
-        IReadOnlyList<Finish> finishes = [.. run.Continuations.Select(lane => Finished(lane, sizes, data))];
+        IReadOnlyList<Finish> finishes = [.. run.Continuations.Select(lane => Finish.Of(lane, sizes, data))];
         SaveNetworks(run.Continuations, context.Folder);
         string source = context.Settings.Data is null ? "generated" : "cifar10";
         return SparsityReport.Of(sizes, source, data, state, finishes, context);
-    }
-
-    /// <summary>Settles the batch statistics, measures, sets what was to vanish to exactly zero, and measures again.</summary>
-    private static Finish Finished(Lane lane, SparsitySizes sizes, ImageBatches data)
-    {
-        Evaluation.SettleBatchStatistics(lane.Model, data, sizes.SettleBatches);
-        double before = Evaluation.Accuracy(lane.Model, data);
-        double constraintNorm = lane.Mask is null ? 0 : lane.Weights.RootMeanSquare(lane.Mask);
-        if (lane.Mask is not null) {
-            lane.Weights.Zero(lane.Mask);
-        }
-        using Tensor weights = lane.Weights.Flat();
-        return new Finish(lane.Name, before, Evaluation.Accuracy(lane.Model, data), constraintNorm,
-            (double)lane.Weights.CountZeros() / lane.Weights.Count, lane.Weights.Count, weights.cpu().data<float>().ToArray());
     }
 
     private static void SaveNetworks(IReadOnlyList<Lane> lanes, RunFolder folder)
@@ -53,7 +39,3 @@ internal sealed class SparsityExperiment()
         Checkpoint.Save(folder.NetworksPath, new System.Text.Json.Nodes.JsonObject(), tensors);
     }
 }
-
-/// <summary>A network at its end: accuracy before and after zeroing, ‖c‖/√k before it, the share of exact zeros.</summary>
-internal sealed record Finish(
-    string Network, double AccuracyBefore, double Accuracy, double ConstraintNorm, double Sparsity, long WeightCount, float[] Weights);
