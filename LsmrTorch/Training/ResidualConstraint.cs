@@ -4,15 +4,17 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch;
 
-/// <summary>c by a closure, J by autograd.</summary>
-internal sealed class ResidualConstraint(Func<Tensor> residual) : Constraint
+/// <summary>c by a closure, J by autograd, or J v by differences.</summary>
+internal sealed class ResidualConstraint(Func<Tensor> residual, JacobianProducts products) : Constraint
 {
     public override (Tensor, LinearOperator) Linearize(IReadOnlyList<Parameter> parameters)
     {
-        var recorded = new Linearization(residual, parameters, forwardProducts: true, createGraph: false);
+        bool byDifferences = products == JacobianProducts.Differences;
+        var recorded = new Linearization(residual, parameters, forwardProducts: !byDifferences, createGraph: false);
         if (!recorded.Value.requires_grad && recorded.Value.numel() > 0)
             throw new ArgumentException("The constraint's residual does not depend on the parameters by operations that autograd knows.");
-        return (recorded.Value.detach(), new ParameterJacobian(recorded, parameters));
+        Tensor c = recorded.Value.detach();
+        return (c, new ParameterJacobian(recorded, parameters, byDifferences ? new DifferenceQuotient(residual, c, parameters) : null));
     }
 
     public override Tensor Evaluate(IReadOnlyList<Parameter> parameters)
@@ -21,7 +23,7 @@ internal sealed class ResidualConstraint(Func<Tensor> residual) : Constraint
         return scope.MoveToOuter(residual().detach());
     }
 
-    private sealed class ParameterJacobian(Linearization recorded, IReadOnlyList<Parameter> parameters)
+    private sealed class ParameterJacobian(Linearization recorded, IReadOnlyList<Parameter> parameters, DifferenceQuotient? quotient)
         : LinearOperator([parameters.Sum(p => p.numel())], recorded.Value.shape, recorded.Value.dtype, recorded.Value.device)
     {
         private readonly long[][] shapes = [.. parameters.Select(p => p.shape)];
@@ -29,6 +31,8 @@ internal sealed class ResidualConstraint(Func<Tensor> residual) : Constraint
         protected internal override Tensor MatVec(Tensor v)
         {
             using var scope = NewDisposeScope();
+            if (quotient is not null)
+                return scope.MoveToOuter(quotient.Product(Vectors.Split(v, shapes), Vectors.Norm(v)));
             return scope.MoveToOuter(recorded.Product(Vectors.Split(v, shapes)) ?? zeros([.. OutputShape], dtype, device));
         }
 
