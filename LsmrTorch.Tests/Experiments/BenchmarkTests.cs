@@ -170,10 +170,10 @@ public class BenchmarkTests : ExperimentRunTests
     [Test]
     public void A_slope_is_seconds_per_iteration_and_the_rest_is_fixed()
     {
-        (double perIteration, double besides) = Statistics.Slope(new TimedSolve(10, 1.5), new TimedSolve(30, 3.5));
+        (double perIteration, double besides) = TimedSolve.Slope(new TimedSolve(10, 1.5), new TimedSolve(30, 3.5));
         Assert.That(perIteration, Is.EqualTo(0.1).Within(1e-15));
         Assert.That(besides, Is.EqualTo(0.5).Within(1e-15));
-        Assert.Throws<ArgumentException>(() => Statistics.Slope(new TimedSolve(10, 1.5), new TimedSolve(10, 3.5)));
+        Assert.Throws<ArgumentException>(() => TimedSolve.Slope(new TimedSolve(10, 1.5), new TimedSolve(10, 3.5)));
     }
 
     [Test]

@@ -13,10 +13,13 @@ public class DifferenceQuotientTests
     {
         Tensor x = Problems.Random(1, 20, 6).to(dtype), y = Problems.Random(2, 20, 3).to(dtype);
         Parameter[] parameters = [new(Problems.Random(3, 6, 15).to(dtype)), new(Problems.Random(4, 15).to(dtype)), new(Problems.Random(5, 15, 3).to(dtype))];
-        return (parameters, () => {
+        return (parameters, Residual);
+
+        Tensor Residual()
+        {
             Tensor hidden = x.mm(parameters[0]).add(parameters[1]);
             return (isSmooth ? hidden.tanh() : hidden.relu()).mm(parameters[2]).sub(y);
-        });
+        }
     }
 
     // The quotient's errors: h‖v‖ times the curvature, of order one here, with h‖v‖ = √ε (1 + ‖θ‖)/3 and ‖θ‖ = 13; and as much by rounding.

@@ -1,3 +1,4 @@
+using LsmrTorch.Experiments.Running;
 using TorchSharp;
 
 namespace LsmrTorch.Experiments.Benchmark;
@@ -82,7 +83,7 @@ internal sealed class Iterative(string name, Limits limits, Func<int, TimedSolve
             bool isFewFirst = i % 2 == 0;                       // so that what the one leaves falls on both
             TimedSolve first = solve(isFewFirst ? limits.Few : limits.Many), second = solve(isFewFirst ? limits.Many : limits.Few);
             (TimedSolve few, TimedSolve many) = isFewFirst ? (first, second) : (second, first);
-            (double perIteration, double fixedSeconds) = Statistics.Slope(few, many);
+            (double perIteration, double fixedSeconds) = TimedSolve.Slope(few, many);
             (slopes[i], besides[i], iterations) = (perIteration, fixedSeconds, many.Iterations);
         }
         Thread.Sleep(rest);

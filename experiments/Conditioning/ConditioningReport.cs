@@ -11,7 +11,7 @@ internal static partial class ConditioningReport
     public static Summary Of(ConditioningSizes sizes, IReadOnlyList<PointResult> results, TallResult tall, RunFolder folder)
     {
         Median[] medians = [.. results.GroupBy(at => (at.Point.Sweep, at.Point.Lane, at.Point.Value)).Select(group => new Median(
-            group.Key.Sweep, group.Key.Lane, group.Key.Value, MedianOf(group.Select(at => at.Error)), group.All(at => at.Converged)))];
+            group.Key.Sweep, group.Key.Lane, group.Key.Value, Statistics.Median(group.Select(at => at.Error)), group.All(at => at.Converged)))];
         Lane[] lanes = [.. medians.Select(at => at.Lane).Distinct()];
         Dictionary<string, double> figures = Figures(medians, lanes);
         AddTall(figures, tall);
@@ -71,8 +71,8 @@ internal static partial class ConditioningReport
     private static void AddTall(Dictionary<string, double> figures, TallResult tall)
     {
         string name = TallName(tall);
-        double seconds = MedianOf(tall.Rounds.Select(at => at.Seconds)), lstsqSeconds = MedianOf(tall.Rounds.Select(at => at.LstsqSeconds));
-        figures[name + "_over_lstsq"] = MedianOf(tall.Rounds.Select(at => at.Seconds / at.LstsqSeconds));
+        double seconds = Statistics.Median(tall.Rounds.Select(at => at.Seconds)), lstsqSeconds = Statistics.Median(tall.Rounds.Select(at => at.LstsqSeconds));
+        figures[name + "_over_lstsq"] = Statistics.Median(tall.Rounds.Select(at => at.Seconds / at.LstsqSeconds));
         figures[name + "_seconds"] = seconds;
         figures[name + "_lstsq_seconds"] = lstsqSeconds;
         figures[name + "_iterations"] = tall.Rounds.Max(at => at.Iterations);
@@ -124,11 +124,4 @@ internal static partial class ConditioningReport
     /// <summary>What differs between two failures of one kind.</summary>
     [GeneratedRegex(@"\d[\d.e+-]*")]
     private static partial Regex Numbers();
-
-    private static double MedianOf(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2]
-            : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
-    }
 }

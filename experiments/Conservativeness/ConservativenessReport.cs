@@ -53,15 +53,15 @@ internal static class ConservativenessReport
             figures[$"score_loss_2d_{kind}_over_plain"] = figures[$"score_loss_2d_{kind}"] / figures["score_loss_2d_plain"];
         }
         foreach (string kind in Kinds(sizes)) {
-            figures[$"seconds_per_step_{kind}"] = Median(sizes.Densities.Select(density => Name(state, kind, density)).Distinct().SelectMany(name => state.StepSeconds[name]));
+            figures[$"seconds_per_step_{kind}"] = Statistics.Median(sizes.Densities.Select(density => Name(state, kind, density)).Distinct().SelectMany(name => state.StepSeconds[name]));
         }
         double plain = figures["seconds_per_step_plain"];
         foreach (string kind in Kinds(sizes)) {
             int alone = kind switch { "plain" => sizes.Steps, "ours" => sizes.WarmUpSteps, _ => sizes.PenaltyWarmUpSteps };
             figures[$"seconds_of_a_run_{kind}"] = (alone * plain) + ((sizes.Steps - alone) * figures[$"seconds_per_step_{kind}"]);
         }
-        figures["iterations_per_step"] = Median(state.Solves.Select(solve => (double)solve.Iterations));
-        figures["condition"] = Median(state.Solves.Select(solve => solve.Condition));
+        figures["iterations_per_step"] = Statistics.Median(state.Solves.Select(solve => (double)solve.Iterations));
+        figures["condition"] = Statistics.Median(state.Solves.Select(solve => solve.Condition));
         return figures;
     }
 
@@ -73,7 +73,7 @@ internal static class ConservativenessReport
             foreach (string network in state.Ends.Select(end => end.Network).Distinct()) {
                 rows.Add([
                     density, network.Replace("penalty_", "penalty λ = ").Replace("_long", $", {sizes.LongSteps} descents a step") + (network == best ? " (the best)" : ""),
-                    Shown(Asymmetry, "E2"), Shown(Loss, "F4"), Shown(end => end.PathDependence.Average(), "F4"), $"{Median(state.StepSeconds[network]):F5}",
+                    Shown(Asymmetry, "E2"), Shown(Loss, "F4"), Shown(end => end.PathDependence.Average(), "F4"), $"{Statistics.Median(state.StepSeconds[network]):F5}",
                 ]);
 
                 string Shown(Func<FieldEnd, double> value, string format)
@@ -117,11 +117,5 @@ internal static class ConservativenessReport
     {
         double mean = values.Average();
         return values.Length < 2 ? 0 : Math.Sqrt(values.Sum(value => Math.Pow(value - mean, 2)) / (values.Length - 1));
-    }
-
-    private static double Median(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted.Length == 0 ? double.NaN : (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }

@@ -48,7 +48,7 @@ internal static class EquivarianceReport
             figures[$"{source}_accuracy_{name}"] = end.Accuracy;
         }
         foreach ((string name, EpochRecord end) in networks) {
-            figures[$"{source}_seconds_per_step_{name}"] = Median(state.StepSeconds[end.Network]);
+            figures[$"{source}_seconds_per_step_{name}"] = Statistics.Median(state.StepSeconds[end.Network]);
         }
         double ours = Math.Min(figures[$"{source}_equivariance_error_w"], figures[$"{source}_equivariance_error_f"]);
         figures[$"{source}_augmentation_over_ours_equivariance_error"] = figures[$"{source}_equivariance_error_augmentation"] / ours;
@@ -60,17 +60,11 @@ internal static class EquivarianceReport
     private static SummaryTable Table(EquivarianceRun run, EquivarianceState state, EpochRecord[] ends)
     {
         IEnumerable<string[]> rows = ends.Zip(run.Lanes, (end, lane) => new[] {
-            end.Network, $"{end.Accuracy:P2}", $"{end.TransformedAccuracy:P2}", $"{end.EquivarianceError:E1}", $"{Median(state.StepSeconds[end.Network]):F4}", $"{Freedom(lane):N0}",
+            end.Network, $"{end.Accuracy:P2}", $"{end.TransformedAccuracy:P2}", $"{end.EquivarianceError:E1}", $"{Statistics.Median(state.StepSeconds[end.Network]):F4}", $"{Freedom(lane):N0}",
         });
         return new SummaryTable(["network", "accuracy", "accuracy transformed", "equivariance error", "seconds per step", "free weights"], [.. rows]);
     }
 
     // Weights, or orbits of weights: one in eight between fields, more where entries stay in their place.
     private static long Freedom(EquivarianceLane lane) => lane is WeightsLane ? FieldConstraint.Freedom(lane.Model) : lane.Model.parameters().Sum(parameter => parameter.numel());
-
-    private static double Median(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted.Length == 0 ? double.NaN : (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
-    }
 }

@@ -38,8 +38,8 @@ internal static class GpReport
             }
         }
         SetFindings[] many = [.. sets.Where(set => set.CountsForMedian)];
-        figures["median_speedup_exact"] = Median(many.Select(set => set.Speedup("exact_ml").Ratio));
-        figures["median_speedup_feature_space"] = Median(many.Select(set => set.Speedup("feature_ml").Ratio));
+        figures["median_speedup_exact"] = Statistics.Median(many.Select(set => set.Speedup("exact_ml").Ratio));
+        figures["median_speedup_feature_space"] = Statistics.Median(many.Select(set => set.Speedup("feature_ml").Ratio));
         figures["sets_better_rmse"] = sets.Count(set => set.Rmse("ours").Mean < set.Rmse(set.BestLikelihood(set.Rmse)).Mean);
         figures["sets_better_nlpd"] = sets.Count(set => set.Nlpd("ours").Mean < set.Nlpd(set.BestLikelihood(set.Nlpd)).Mean);
         figures["sets_no_worse_rmse"] = sets.Count(set => IsNoWorse(set, "ours", set.BestLikelihood(set.Rmse)));
@@ -120,13 +120,5 @@ internal static class GpReport
                 ? $"A step of ours costs less than one of feature_ml from D = {features} on ({sizes.SweepRows} examples), whose cost grows with D² and D³, and that of ours with D; below, the likelihood wins."
                 : "At no D of the sweep does a step of ours cost less than one of feature_ml.",
         ];
-    }
-
-    private static double Median(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted.Length == 0 ? double.NaN
-            : sorted.Length % 2 == 1 ? sorted[sorted.Length / 2]
-            : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
     }
 }

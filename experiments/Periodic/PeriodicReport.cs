@@ -47,10 +47,10 @@ internal static class PeriodicReport
             figures["periodic_rmse_outside_ours"] / figures["periodic_rmse_outside_plain"];
         figures["periodic_outside_ours_over_penalty"] =
             figures["periodic_rmse_outside_ours"] / figures["periodic_rmse_outside_penalty"];
-        figures["periodic_iterations_per_step"] = Median(state.Solves.Select(solve => (double)solve.Iterations));
-        figures["periodic_condition"] = Median(state.Solves.Select(solve => solve.Condition));
+        figures["periodic_iterations_per_step"] = Statistics.Median(state.Solves.Select(solve => (double)solve.Iterations));
+        figures["periodic_condition"] = Statistics.Median(state.Solves.Select(solve => solve.Condition));
         foreach ((string name, StepRecord end) in networks) {
-            figures[$"periodic_seconds_per_step_{name}"] = Median(state.StepSeconds[end.Network]);
+            figures[$"periodic_seconds_per_step_{name}"] = Statistics.Median(state.StepSeconds[end.Network]);
         }
         return figures;
     }
@@ -59,7 +59,7 @@ internal static class PeriodicReport
     {
         IEnumerable<string[]> rows = ends.Select(end => new[] {
             Shown(end.Network, penalty), $"{end.RmseInside:F5}", $"{end.RmseOutside:F5}", $"{end.ConstraintNorm:F5}",
-            $"{Median(state.StepSeconds[end.Network]):F5}",
+            $"{Statistics.Median(state.StepSeconds[end.Network]):F5}",
         });
         return new SummaryTable(["network", "error inside", "error outside", "f(x + 2π) - f(x)", "seconds per step"], [.. rows]);
     }
@@ -83,10 +83,4 @@ internal static class PeriodicReport
 
     private static double WeightOf(string penalty) =>
         double.Parse(penalty["penalty_".Length..], System.Globalization.CultureInfo.InvariantCulture);
-
-    private static double Median(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted.Length == 0 ? double.NaN : (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
-    }
 }

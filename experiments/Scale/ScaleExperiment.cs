@@ -22,11 +22,11 @@ internal sealed class ScaleExperiment() : TrainingExperiment<ScaleSizes>("scale"
         double zeros = run.Zeros();
         var figures = new Dictionary<string, double> {
             ["swin_s_parameters"] = run.Count,
-            ["swin_s_seconds_plain"] = Median(plain.Select(step => step.Seconds)),
-            ["swin_s_seconds_constrained"] = Median(constrained.Select(step => step.Seconds)),
+            ["swin_s_seconds_plain"] = Statistics.Median(plain.Select(step => step.Seconds)),
+            ["swin_s_seconds_constrained"] = Statistics.Median(constrained.Select(step => step.Seconds)),
             // Of turns, since a machine's speed drifts.
-            ["swin_s_seconds_ratio"] = Median(constrained.Zip(plain, (ours, other) => ours.Seconds / other.Seconds)),
-            ["swin_s_memory_vectors"] = (Median(constrained.Select(step => (double)step.PeakBytes)) - Median(plain.Select(step => (double)step.PeakBytes))) / (4.0 * run.Count),
+            ["swin_s_seconds_ratio"] = Statistics.Median(constrained.Zip(plain, (ours, other) => ours.Seconds / other.Seconds)),
+            ["swin_s_memory_vectors"] = (Statistics.Median(constrained.Select(step => (double)step.PeakBytes)) - Statistics.Median(plain.Select(step => (double)step.PeakBytes))) / (4.0 * run.Count),
             ["swin_s_memory_vectors_of_the_update"] = stepVectors,
             ["swin_s_constraint_norm_first"] = constrained[0].ConstraintNorm!.Value,
             ["swin_s_constraint_norm_last"] = constrained[^1].Predicted!.Value,
@@ -36,8 +36,8 @@ internal sealed class ScaleExperiment() : TrainingExperiment<ScaleSizes>("scale"
             Title = $"scale: {run.Count:N0} parameters, half of the weights to vanish",
             Question = "Does a step under a sparsity constraint cost at most 1.3 times the plain step, and at most eight vectors of parameters more memory, at the size of Swin-S?",
             Table = new SummaryTable(["step", "seconds (median)", "peak memory over before, MB", "‖c‖/√k first", "‖c‖/√k last"], [
-                ["plain", $"{figures["swin_s_seconds_plain"]:F3}", $"{Median(plain.Select(step => step.PeakBytes / 1e6)):F0}", "", ""],
-                ["constrained", $"{figures["swin_s_seconds_constrained"]:F3}", $"{Median(constrained.Select(step => step.PeakBytes / 1e6)):F0}",
+                ["plain", $"{figures["swin_s_seconds_plain"]:F3}", $"{Statistics.Median(plain.Select(step => step.PeakBytes / 1e6)):F0}", "", ""],
+                ["constrained", $"{figures["swin_s_seconds_constrained"]:F3}", $"{Statistics.Median(constrained.Select(step => step.PeakBytes / 1e6)):F0}",
                     $"{figures["swin_s_constraint_norm_first"]:E2}", $"{figures["swin_s_constraint_norm_last"]:E2}"],
             ]),
             Figures = figures,
@@ -60,11 +60,5 @@ internal sealed class ScaleExperiment() : TrainingExperiment<ScaleSizes>("scale"
         (string file, string relative) = folder.PlotPath("seconds.png");
         Plots.Save(plot, file);
         return relative;
-    }
-
-    private static double Median(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }

@@ -45,8 +45,8 @@ internal static class SparsityReport
         foreach (Finish finish in finishes.Where(finish => finish.Sparsity > 0)) {
             figures[$"{prefix}{finish.Network}_sparsity"] = finish.Sparsity;
         }
-        figures["seconds_per_step_dense"] = Median(state.StepSeconds["dense_longer"]);
-        figures["seconds_per_step_ours"] = Median(state.StepSeconds["ours"]);
+        figures["seconds_per_step_dense"] = Statistics.Median(state.StepSeconds["dense_longer"]);
+        figures["seconds_per_step_ours"] = Statistics.Median(state.StepSeconds["ours"]);
         figures["seconds_per_step_ratio"] = figures["seconds_per_step_ours"] / figures["seconds_per_step_dense"];
         figures["seconds_ratio_of_sums"] = state.StepSeconds["ours"].Sum() / state.StepSeconds["dense_longer"].Sum();
         return figures;
@@ -61,7 +61,7 @@ internal static class SparsityReport
         foreach (Finish finish in finishes) {
             rows.Add([
                 finish.Network.Replace('_', ' '), $"{finish.Accuracy:P2}", $"{finish.AccuracyBefore:P2}",
-                $"{finish.Sparsity:P2}", $"{Median(state.StepSeconds[finish.Network]):F4}",
+                $"{finish.Sparsity:P2}", $"{Statistics.Median(state.StepSeconds[finish.Network]):F4}",
             ]);
         }
         return new SummaryTable(["network", "test accuracy", "before zeroing", "exact zeros", "seconds per step"], rows);
@@ -82,11 +82,5 @@ internal static class SparsityReport
                 + $"{figures["seconds_ratio_of_sums"]:F2} times over all steps).",
             $"{finishes[0].WeightCount} weights of convolutions and linear layers are ranked together; biases and batch normalisation stay.",
         ];
-    }
-
-    private static double Median(List<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted.Length == 0 ? double.NaN : (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }
