@@ -12,6 +12,7 @@ using LsmrTorch.Experiments.GradientCheck;
 using LsmrTorch.Experiments.GradientCost;
 using LsmrTorch.Experiments.NullSpaceOrder;
 using LsmrTorch.Experiments.Periodic;
+using LsmrTorch.Experiments.Preserve;
 using LsmrTorch.Experiments.Running;
 using LsmrTorch.Experiments.Scale;
 using LsmrTorch.Experiments.Solve;
@@ -34,6 +35,7 @@ internal static class Program
         new OrderExperiment(),
         new BenchmarkExperiment(),
         new EquivarianceExperiment(),
+        new PreserveExperiment(),
         new GradientCostExperiment(),
         new ScaleExperiment(),
         new GpCalibrationExperiment(),

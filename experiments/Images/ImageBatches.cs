@@ -26,7 +26,13 @@ internal sealed class ImageBatches : IDisposable
     }
 
     /// <summary>The same for images of any split, uint8, N×3×32×32, with their classes, of which it takes copies.</summary>
-    public ImageBatches((Tensor Images, Tensor Labels) train, (Tensor Images, Tensor Labels) test, int batchSize, long seed, Device device)
+    /// <param name="train">Images to train on.</param>
+    /// <param name="test">Images to measure on.</param>
+    /// <param name="batchSize">Training images a batch.</param>
+    /// <param name="seed">Of orders and crops.</param>
+    /// <param name="device">Where they are to be.</param>
+    /// <param name="normalisedAs">Images whose mean and deviation are taken; null for the training images.</param>
+    public ImageBatches((Tensor Images, Tensor Labels) train, (Tensor Images, Tensor Labels) test, int batchSize, long seed, Device device, Tensor? normalisedAs = null)
     {
         _batchSize = batchSize;
         _seed = seed;
@@ -35,7 +41,7 @@ internal sealed class ImageBatches : IDisposable
         _trainLabels = train.Labels.to(device, copy: true);
         _testImages = test.Images.to(device, copy: true);
         _testLabels = test.Labels.to(device, copy: true);
-        Tensor images = _trainImages.to_type(ScalarType.Float32);
+        Tensor images = (normalisedAs ?? _trainImages).to(device).to_type(ScalarType.Float32);
         Tensor mean = images.mean([0, 2, 3]).view(1, 3, 1, 1);
         Tensor deviation = images.std([0, 2, 3]).view(1, 3, 1, 1);
         _scale = deviation.reciprocal();
