@@ -75,6 +75,7 @@ internal sealed class FineTuning : IDisposable
             loss = loss.add(Change().square().mean(), weight);
         }
         loss.backward();
+        nn.utils.clip_grad_norm_(_parameters, _sizes.Clip);
         if (_method == "ours") {
             Iterations.Add(_optimizer.step().Iterations);
         } else {

@@ -26,7 +26,10 @@ internal sealed record PreserveSizes
     /// <summary>Training images held out to choose the weights by.</summary>
     public required int Tuning { get; init; }
 
-    public double LearningRate { get; init; } = 0.003;
+    public double LearningRate { get; init; } = 0.01;
+
+    /// <summary>The gradient's norm at most, for all methods: with fixed batch statistics new classes begin with steep losses.</summary>
+    public double Clip { get; init; } = 1;
 
     public double Momentum { get; init; } = 0.9;
 
@@ -53,7 +56,6 @@ internal sealed record PreserveSizes
         "small" => new PreserveSizes {
             Training = SparsitySizes.Of("small") with { Depth = 8, DenseEpochs = 12 },
             Steps = 60,
-            LearningRate = 0.005,
             Weights = [0.1, 0.3, 1, 3],
             Seeds = 2,
             Tuning = 500,
