@@ -37,7 +37,7 @@ internal sealed class TensorNet : nn.Module<Tensor, Tensor>
         RegisterComponents();
         using var random = new Initialisation(seed);
         foreach ((Parameter weight, _, _) in Layers) {
-            random.FanIn(weight, null);
+            random.Uniform(weight, 3 / Math.Sqrt(weight.size(1)));    // of three times three numbers between two vectors the constraint leaves one, their mean
         }
 
         static Parameter New((Representation To, Representation From) kind) => nn.Parameter(zeros(kind.To.Dimension, kind.From.Dimension));
