@@ -10,6 +10,7 @@ using LsmrTorch.Experiments.Equivariance;
 using LsmrTorch.Experiments.GpCalibration;
 using LsmrTorch.Experiments.GradientCheck;
 using LsmrTorch.Experiments.GradientCost;
+using LsmrTorch.Experiments.Inertia;
 using LsmrTorch.Experiments.NullSpaceOrder;
 using LsmrTorch.Experiments.Periodic;
 using LsmrTorch.Experiments.Preserve;
@@ -39,6 +40,7 @@ internal static class Program
         new GradientCostExperiment(),
         new ScaleExperiment(),
         new GpCalibrationExperiment(),
+        new InertiaExperiment(),
     ];
 
     private static int Main(string[] args)

@@ -1,0 +1,82 @@
+using System.Text.Json.Nodes;
+using LsmrTorch.Experiments.Inertia;
+using LsmrTorch.Experiments.Running;
+using NUnit.Framework;
+
+namespace LsmrTorch.Tests.Experiments;
+
+/// <summary>The whole experiment at a size of seconds.</summary>
+public class InertiaRunTests : ExperimentRunTests
+{
+    private static readonly InertiaSizes s_tiny = new() {
+        FewPoints = 20,
+        ManyPoints = 60,
+        HeldOutPoints = 20,
+        TestPoints = 20,
+        Seeds = 1,
+        Hidden = 8,
+        Scalars = 3,
+        Vectors = 2,
+        Steps = 12,
+        BatchSize = 10,
+        Penalties = [0.1, 1],
+        EqualTimeDescents = 2,
+        EqualTimePenaltyDescents = 2,
+        FunctionPoints = 3,
+        FunctionWarmUp = 3,
+        RecordEvery = 4,
+        CheckpointEvery = 4,
+    };
+
+    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+
+    [Test]
+    public void The_figures_are_finite_numbers_under_the_names_that_were_promised()
+    {
+        Assert.That(Code, Is.Zero);
+        JsonObject figures = Figures("whole");
+        var names = from measure in new[] { "inertia_error", "inertia_equivariance_error", "inertia_seconds_per_step" }
+                    from network in new[] { "plain", "augmentation", "penalty", "f", "w", "augmentation_equal_time", "penalty_equal_time" }
+                    select $"{measure}_{network}";
+        Assert.That(figures.Select(figure => figure.Key), Is.SupersetOf(names.Append("inertia_augmentation_over_ours_equivariance_error").Append("inertia_error_f_few")));
+        foreach ((string name, JsonNode? value) in figures) {
+            Assert.That(value is not null && double.IsFinite(value.GetValue<double>()), name);
+        }
+    }
+
+    [TestCase(4)]       // f after its warm-up
+    [TestCase(12)]      // between two problems
+    [TestCase(20)]
+    public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
+    {
+        string name = $"stopped-{after}";
+        using var stop = new CancellationTokenSource();
+        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
+            CheckpointWritten = done => {
+                if (done == after) {
+                    stop.Cancel();
+                }
+            },
+        };
+        Assert.That(() => new InertiaExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
+        File.AppendAllText(Folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
+        (int code, string output) = Run(name, resume: true);
+        Assert.That(code, Is.Zero);
+        Assert.That(output, Does.Contain($"Going on after step {after} of 24."));
+        Assert.That(File.ReadAllText(Folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(Folder["whole/metrics.jsonl"])));
+        foreach ((string figure, JsonNode? value) in Figures("whole").Where(figure => !figure.Key.Contains("seconds"))) {
+            Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
+        }
+    }
+
+    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 11, Threads = 1, Resume = resume };
+
+    private (int Code, string Output) Run(string name, bool resume)
+    {
+        var output = new StringWriter();
+        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
+        return (new InertiaExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
+    }
+
+    private JsonObject Figures(string run) => (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
+}
