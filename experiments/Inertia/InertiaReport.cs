@@ -18,7 +18,7 @@ internal static class InertiaReport
             foreach (IGrouping<string, InertiaRecord> lane in ends.GroupBy(end => end.Network)) {
                 double[] transformed = [.. lane.Select(end => end.Transformed)];
                 double error = lane.Average(end => end.Error), equivariance = lane.Average(end => end.Equivariance);
-                string seconds = Median(state.StepSeconds[lane.Key]).ToString("F4", CultureInfo.InvariantCulture);
+                string seconds = Statistics.Median(state.StepSeconds[lane.Key]).ToString("F4", CultureInfo.InvariantCulture);
                 rows.Add([$"{points}", lane.Key == penalty ? $"{lane.Key} (chosen)" : lane.Key, $"{error:F4}", $"{transformed.Average():F4} ± {Spread(transformed):F4}", $"{equivariance:E1}", seconds]);
                 string? name = lane.Key == penalty ? "penalty" : lane.Key.StartsWith("penalty", StringComparison.Ordinal) && lane.Key != "penalty_equal_time" ? null : lane.Key;
                 if (name is null) {
@@ -28,7 +28,7 @@ internal static class InertiaReport
                 figures[$"inertia_error_spread_{name}{suffix}"] = Spread(transformed);
                 figures[$"inertia_error_as_they_are_{name}{suffix}"] = error;
                 figures[$"inertia_equivariance_error_{name}{suffix}"] = equivariance;
-                figures[$"inertia_seconds_per_step_{name}"] = Median(state.StepSeconds[lane.Key]);
+                figures[$"inertia_seconds_per_step_{name}"] = Statistics.Median(state.StepSeconds[lane.Key]);
             }
             double ours = Math.Min(figures[$"inertia_equivariance_error_f{suffix}"], figures[$"inertia_equivariance_error_w{suffix}"]);
             figures["inertia_augmentation_over_ours_equivariance_error" + suffix] = figures["inertia_equivariance_error_augmentation" + suffix] / ours;
@@ -56,11 +56,5 @@ internal static class InertiaReport
     {
         double mean = values.Average();
         return values.Length < 2 ? 0 : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1));
-    }
-
-    private static double Median(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted.Length == 0 ? double.NaN : (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }

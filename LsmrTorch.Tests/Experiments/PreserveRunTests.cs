@@ -1,0 +1,111 @@
+using System.Text.Json.Nodes;
+using LsmrTorch.Experiments.Images;
+using LsmrTorch.Experiments.Models;
+using LsmrTorch.Experiments.Preserve;
+using LsmrTorch.Experiments.Running;
+using LsmrTorch.Experiments.Sparsity;
+using NUnit.Framework;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch.Tests.Experiments;
+
+/// <summary>The whole experiment at a size of seconds, and a single step of it.</summary>
+public class PreserveRunTests : ExperimentRunTests
+{
+    private static readonly PreserveSizes s_tiny = new() {
+        Training = new SparsitySizes { Depth = 8, TrainImages = 60, TestImages = 40, BatchSize = 16, DenseEpochs = 2, FurtherEpochs = 1, SettleBatches = 2 },
+        Steps = 2,
+        NewImages = 8,
+        Protected = 4,
+        Weights = [0.5, 2],
+        Seeds = 1,
+        Tuning = 20,
+        LearningRate = 1e-3,
+    };
+
+    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+
+    [Test]
+    public void The_figures_are_finite_numbers_under_the_names_that_were_promised()
+    {
+        Assert.That(Code, Is.Zero);
+        JsonObject figures = Figures("whole");
+        Assert.That(figures.Select(figure => figure.Key), Is.SupersetOf(
+            from task in new[] { "classes", "turned" }
+            from method in new[] { "plain", "ours", "replay", "distillation", "replay_equal_time", "distillation_equal_time" }
+            from figure in new[] { "old_accuracy", "new_accuracy", "logit_change", "seconds_per_step" }
+            select $"preserve_{task}_{method}_{figure}"));
+        foreach ((string name, JsonNode? value) in figures) {
+            Assert.That(double.IsFinite(value!.GetValue<double>()), name);
+        }
+    }
+
+    [TestCase(1)]
+    [TestCase(4)]
+    [TestCase(11)]
+    public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
+    {
+        string name = $"stopped-{after}";
+        using var stop = new CancellationTokenSource();
+        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
+            CheckpointWritten = done => {
+                if (done == after) {
+                    stop.Cancel();
+                }
+            },
+        };
+        Assert.That(() => new PreserveExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(Run(name, resume: true).Code, Is.Zero);
+        foreach ((string figure, JsonNode? value) in Figures("whole")) {
+            // What is given as much time as ours depends on the clock.
+            if (!figure.Contains("second") && !figure.Contains("equal_time") && !figure.Contains("best")) {
+                Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
+            }
+        }
+    }
+
+    /// <summary>The change of protected logits in a step of length η: of ours O(η²), of a plain one O(η).</summary>
+    [Test]
+    public void A_constrained_step_changes_protected_logits_to_second_order()
+    {
+        using var scope = NewDisposeScope();
+        using var old = new ResNet(8, 10, 1);
+        old.train();
+        using (no_grad()) {
+            for (int i = 0; i < 20; i++) {      // so that the running statistics are those of such images
+                old.forward(Problems.Random(i, 32, 3, 32, 32).to(ScalarType.Float32)).Dispose();
+            }
+        }
+        double[] rates = [4e-3, 1e-3];
+        double[] ours = [.. rates.Select(rate => Change("ours", rate))], plain = [.. rates.Select(rate => Change("plain", rate))];
+        Assert.That(plain[0] / plain[1], Is.InRange(2, 8), "a line: 4");
+        Assert.That(ours[0] / ours[1], Is.GreaterThan(plain[0] / plain[1]), "a parabola: 16, up to the solve's tolerance and the quotient's error, which are lines");
+        Assert.That(ours[1], Is.LessThan(0.2 * plain[1]));
+
+        double Change(string method, double rate)
+        {
+            using var batch = new Batch(Problems.Random(50, 8, 3, 32, 32).to(ScalarType.Float32), arange(8, ScalarType.Int64));
+            using var guarded = new Batch(Problems.Random(51, 4, 3, 32, 32).to(ScalarType.Float32), arange(4, ScalarType.Int64));
+            using var tuning = new FineTuning(method, 0, old, s_tiny with { Tolerance = 0.01, Iterations = 60, Rate = 1 }, CPU);
+            using var guard = no_grad();
+            Tensor before = tuning.Model.forward(guarded.Images);
+            Assert.That(before.sub(old.forward(guarded.Images)).abs().max().item<float>(), Is.Zero, "the start is feasible");
+            using (enable_grad()) {
+                tuning.Step(batch, guarded, rate);
+            }
+            return tuning.Model.forward(guarded.Images).sub(before).norm().item<float>();
+        }
+    }
+
+    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 2, Threads = 1, Resume = resume };
+
+    private (int Code, string Output) Run(string name, bool resume)
+    {
+        var output = new StringWriter();
+        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
+        return (new PreserveExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
+    }
+
+    private JsonObject Figures(string run) => (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
+}
