@@ -87,7 +87,7 @@ public class PreserveRunTests : ExperimentRunTests
         {
             using var batch = new Batch(Problems.Random(50, 8, 3, 32, 32).to(ScalarType.Float32), arange(8, ScalarType.Int64));
             using var guarded = new Batch(Problems.Random(51, 4, 3, 32, 32).to(ScalarType.Float32), arange(4, ScalarType.Int64));
-            using var tuning = new FineTuning(method, 0, old, s_tiny with { Tolerance = 1e-4, Iterations = 300, Rate = 1 }, CPU);
+            using var tuning = new FineTuning(method, 0, old, s_tiny with { Tolerance = 1e-4, Iterations = 300, Rate = 1 }, (new Outputs(0, 10), new Outputs(0, 10)), CPU);
             using var guard = no_grad();
             Tensor before = tuning.Model.forward(guarded.Images);
             Assert.That(before.sub(old.forward(guarded.Images)).abs().max().item<float>(), Is.Zero, "the start is feasible");

@@ -19,6 +19,7 @@ internal sealed class FineTuning : IDisposable
     private readonly string _method;
     private readonly double _weight;
     private readonly PreserveSizes _sizes;
+    private readonly Outputs _oldOutputs, _newOutputs;
     private readonly ResNet _model, _old;
     private readonly Parameter[] _parameters;
     private readonly SGD _inner;
@@ -26,9 +27,10 @@ internal sealed class FineTuning : IDisposable
     private Batch? _protected;
     private Tensor? _logits;        // of the protected images, by the old network
 
-    public FineTuning(string method, double weight, ResNet old, PreserveSizes sizes, Device device)
+    public FineTuning(string method, double weight, ResNet old, PreserveSizes sizes, (Outputs Old, Outputs New) outputs, Device device)
     {
         (_method, _weight, _old, _sizes) = (method, weight, old, sizes);
+        (_oldOutputs, _newOutputs) = outputs;
         _model = new ResNet(sizes.Training.Depth, classes: 10, seed: 0);
         _model.to(device);
         using (var scope = NewDisposeScope())
@@ -65,12 +67,12 @@ internal sealed class FineTuning : IDisposable
         }
         if (_method is "ours" or "distillation") {
             using IDisposable frozen = no_grad();
-            _logits = _old.forward(guarded.Images);
+            _logits = _oldOutputs.Of(_old.forward(guarded.Images));
         }
-        Tensor loss = nn.functional.cross_entropy(_model.forward(fresh.Images), fresh.Labels);
+        Tensor loss = _newOutputs.Loss(_model.forward(fresh.Images), fresh);
         using Scalar weight = _weight.ToScalar();
         if (_method == "replay") {
-            loss = loss.add(nn.functional.cross_entropy(_model.forward(guarded.Images), guarded.Labels), weight);
+            loss = loss.add(_oldOutputs.Loss(_model.forward(guarded.Images), guarded), weight);
         } else if (_method == "distillation") {
             loss = loss.add(Change().square().mean(), weight);
         }
@@ -93,5 +95,5 @@ internal sealed class FineTuning : IDisposable
     }
 
     // c: zero as long as the parameters are those of the old network.
-    private Tensor Change() => _model.forward(_protected!.Images).sub(_logits!);
+    private Tensor Change() => _oldOutputs.Of(_model.forward(_protected!.Images)).sub(_logits!);
 }

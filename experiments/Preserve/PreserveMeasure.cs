@@ -12,7 +12,7 @@ internal readonly record struct PreserveMeasure(double Accuracy, double Change)
 {
     private const int BatchSize = 256;
 
-    public static PreserveMeasure Of(ResNet model, ResNet old, ImageBatches data)
+    public static PreserveMeasure Of(ResNet model, ResNet old, ImageBatches data, Outputs outputs)
     {
         using IDisposable frozen = no_grad();
         model.eval();
@@ -23,9 +23,10 @@ internal readonly record struct PreserveMeasure(double Accuracy, double Change)
             using var scope = NewDisposeScope();
             using Batch batch = data.Test(start, BatchSize);
             Tensor logits = model.forward(batch.Images), before = old.forward(batch.Images);
-            right += logits.argmax(1).eq(batch.Labels).sum().item<long>();
-            difference += logits.sub(before).to_type(ScalarType.Float64).square().sum().item<double>();
-            size += before.to_type(ScalarType.Float64).square().sum().item<double>();
+            right += outputs.Right(logits, batch);
+            logits = outputs.Of(logits);
+            difference += logits.sub(outputs.Of(before)).to_type(ScalarType.Float64).square().sum().item<double>();
+            size += outputs.Of(before).to_type(ScalarType.Float64).square().sum().item<double>();
         }
         return new PreserveMeasure((double)right / data.TestCount, Math.Sqrt(difference / size));
     }

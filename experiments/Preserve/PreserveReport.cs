@@ -50,7 +50,7 @@ internal static class PreserveReport
         }
         notes.Add($"{sizes.Seeds} seeds. {sizes.NewImages} new and {sizes.Protected} protected images a step, the same for all; batch statistics stay those of the old network. Weights of replay and distillation "
             + $"are the best of {string.Join(", ", sizes.Weights)} for each seed, by the mean of both accuracies on {sizes.Tuning} held-out images.");
-        notes.Add("All ten logits are protected. Ours multiplies by J with difference quotients; the change is ‖f(x) − f₀(x)‖/‖f₀(x)‖ on old test images, none of which was protected.");
+        notes.Add("Task classes: each half of the classes is told apart within itself, and the old five logits are protected; task turned: all ten are. Ours multiplies by J with difference quotients; the change is ‖f(x) − f₀(x)‖/‖f₀(x)‖ on old test images, none of which was protected.");
         return new Summary {
             Title = $"preserve: new images learnt while the logits of old ones stay, on {(source == "cifar10" ? "CIFAR-10" : "generated images")}",
             Question = "Does projecting every step so that protected images keep their logits keep old knowledge better than replaying the same images or penalising the change of their logits, "

@@ -50,8 +50,8 @@ internal sealed class PreserveRun(PreserveSizes sizes, RunContext context, Cifar
         using var lane = new Lane("old", sizes.Training, seed, context.Device);
         if (_state.Cells < 0) {
             Train(lane, data.Old, $"{task}, seed {seed}");
-            PreserveMeasure before = PreserveMeasure.Of(lane.Model, lane.Model, data.Old);
-            Add(new PreserveResult(task, seed, "before", 0, false, 0, before.Accuracy, PreserveMeasure.Of(lane.Model, lane.Model, data.New).Accuracy, 0, 0, 0, 0));
+            PreserveMeasure before = PreserveMeasure.Of(lane.Model, lane.Model, data.Old, data.OldOutputs);
+            Add(new PreserveResult(task, seed, "before", 0, false, 0, before.Accuracy, PreserveMeasure.Of(lane.Model, lane.Model, data.New, data.NewOutputs).Accuracy, 0, 0, 0, 0));
             _old = [];
             lane.Save(_old);
             _state.Cells = 0;
@@ -94,7 +94,7 @@ internal sealed class PreserveRun(PreserveSizes sizes, RunContext context, Cifar
 
     private PreserveResult Tuned(string task, long seed, string method, double weight, bool isEqualTime, int steps, ResNet old, PreserveTask data)
     {
-        using var tuning = new FineTuning(method, weight, old, sizes, context.Device);
+        using var tuning = new FineTuning(method, weight, old, sizes, (data.OldOutputs, data.NewOutputs), context.Device);
         var seconds = new List<double>();
         for (int step = 0; step < steps; step++) {
             context.Console.Stop.ThrowIfCancellationRequested();
@@ -103,8 +103,8 @@ internal sealed class PreserveRun(PreserveSizes sizes, RunContext context, Cifar
             seconds.Add(tuning.Step(fresh, guarded, rate));
             _progress.Report(CellsDone, $"{task}, seed {seed}, {method}{(weight > 0 ? $" {weight}" : "")}: step {step + 1}/{steps}");
         }
-        PreserveMeasure before = PreserveMeasure.Of(tuning.Model, old, data.Old), now = PreserveMeasure.Of(tuning.Model, old, data.New);
-        double chosenBy = (PreserveMeasure.Of(tuning.Model, old, data.Guarded).Accuracy + PreserveMeasure.Of(tuning.Model, old, data.NewTuning).Accuracy) / 2;
+        PreserveMeasure before = PreserveMeasure.Of(tuning.Model, old, data.Old, data.OldOutputs), now = PreserveMeasure.Of(tuning.Model, old, data.New, data.NewOutputs);
+        double chosenBy = (PreserveMeasure.Of(tuning.Model, old, data.Guarded, data.OldOutputs).Accuracy + PreserveMeasure.Of(tuning.Model, old, data.NewTuning, data.NewOutputs).Accuracy) / 2;
         return new PreserveResult(task, seed, method, weight, isEqualTime, steps, before.Accuracy, now.Accuracy, before.Change, chosenBy,
             Statistics.Median(seconds), tuning.Iterations.Count == 0 ? 0 : Statistics.Median(tuning.Iterations.Select(count => (double)count)));
     }

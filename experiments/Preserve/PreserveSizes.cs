@@ -26,7 +26,7 @@ internal sealed record PreserveSizes
     /// <summary>Training images held out to choose the weights by.</summary>
     public required int Tuning { get; init; }
 
-    public double LearningRate { get; init; } = 0.01;
+    public double LearningRate { get; init; } = 0.03;
 
     /// <summary>The gradient's norm at most, for all methods: with fixed batch statistics new classes begin with steep losses.</summary>
     public double Clip { get; init; } = 1;
@@ -55,9 +55,9 @@ internal sealed record PreserveSizes
         },
         "small" => new PreserveSizes {
             Training = SparsitySizes.Of("small") with { Depth = 8, DenseEpochs = 12 },
-            Steps = 60,
+            Steps = 100,
             Weights = [0.1, 0.3, 1, 3],
-            Seeds = 2,
+            Seeds = 3,
             Tuning = 500,
         },
         "paper" => new PreserveSizes {

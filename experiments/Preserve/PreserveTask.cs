@@ -7,11 +7,13 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Experiments.Preserve;
 
 /// <summary>
-/// Old images that a network was trained on and new ones that it is to learn: "classes", the last five after the first five, or "turned", all classes in
-/// images turned by a quarter. All are normalised as the old training images are.
+/// Old images that a network was trained on and new ones that it is to learn: "classes", the last five after the first five, each five among themselves, or
+/// "turned", all classes in images turned by a quarter. All are normalised as the old training images are.
 /// </summary>
 internal sealed class PreserveTask : IDisposable
 {
+    private const int Half = 5; // of the classes
+
     public PreserveTask(string name, Cifar10 images, PreserveSizes sizes, long splitSeed, long seed, Device device)
     {
         using var scope = NewDisposeScope();
@@ -23,6 +25,7 @@ internal sealed class PreserveTask : IDisposable
         Seeds.Managed(splitSeed, "held out").Shuffle(order);
         (Tensor, Tensor) tuning = Rows(order.Take(sizes.Tuning)), train = Rows(order.Skip(sizes.Tuning)), test = (images.TestImages, images.TestLabels);
         bool byClass = name == "classes";
+        (OldOutputs, NewOutputs) = byClass ? (new Outputs(0, Half), new Outputs(Half, Half)) : (new Outputs(0, 2 * Half), new Outputs(0, 2 * Half));
         (Tensor Images, Tensor) old = OldOf(train);
         Old = Batches(old, OldOf(test), sizes.Training.BatchSize);
         Guarded = Batches(old, OldOf(tuning), sizes.Protected);
@@ -37,10 +40,10 @@ internal sealed class PreserveTask : IDisposable
 
         ImageBatches Batches((Tensor, Tensor) trained, (Tensor, Tensor) tested, int batchSize) => new(trained, tested, batchSize, seed, device, old.Images);
 
-        (Tensor, Tensor) OldOf((Tensor Images, Tensor Labels) all) => byClass ? Chosen(all, Places(all.Labels, label => label < 5)) : all;
+        (Tensor, Tensor) OldOf((Tensor Images, Tensor Labels) all) => byClass ? Chosen(all, Places(all.Labels, label => label < Half)) : all;
 
         (Tensor, Tensor) NewOf((Tensor Images, Tensor Labels) all) =>
-            byClass ? Chosen(all, Places(all.Labels, label => label >= 5)) : (all.Images.rot90(1, (2, 3)).contiguous(), all.Labels);
+            byClass ? Chosen(all, Places(all.Labels, label => label >= Half)) : (all.Images.rot90(1, (2, 3)).contiguous(), all.Labels);
 
         static long[] Places(Tensor labels, Func<long, bool> isChosen) =>
             [.. labels.data<long>().ToArray().Select((label, at) => (label, at)).Where(pair => isChosen(pair.label)).Select(pair => (long)pair.at)];
@@ -51,6 +54,12 @@ internal sealed class PreserveTask : IDisposable
             return (all.Images.index_select(0, places), all.Labels.index_select(0, places));
         }
     }
+
+    /// <summary>What old images are classified among, and what is protected of them.</summary>
+    public Outputs OldOutputs { get; }
+
+    /// <summary>What new images are classified among.</summary>
+    public Outputs NewOutputs { get; }
 
     /// <summary>Old training images in the batches of the first training, and old test images.</summary>
     public ImageBatches Old { get; }
