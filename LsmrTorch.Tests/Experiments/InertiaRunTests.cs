@@ -20,8 +20,10 @@ public class InertiaRunTests : ExperimentRunTests
         Steps = 12,
         BatchSize = 10,
         Penalties = [0.1, 1],
-        EqualTimeDescents = 2,
-        EqualTimePenaltyDescents = 2,
+        FunctionTimeDescents = 2,
+        FunctionTimePenaltyDescents = 2,
+        WeightsTimeDescents = 3,
+        WeightsTimeTensorDescents = 2,
         FunctionPoints = 3,
         FunctionWarmUp = 3,
         RecordEvery = 4,
@@ -36,7 +38,7 @@ public class InertiaRunTests : ExperimentRunTests
         Assert.That(Code, Is.Zero);
         JsonObject figures = Figures("whole");
         var names = from measure in new[] { "inertia_error", "inertia_equivariance_error", "inertia_seconds_per_step" }
-                    from network in new[] { "plain", "augmentation", "penalty", "f", "w", "augmentation_equal_time", "penalty_equal_time" }
+                    from network in new[] { "plain", "augmentation", "penalty", "f", "w", "tensors_augmentation", "tensors_augmentation_w_time", "augmentation_w_time", "augmentation_f_time", "penalty_f_time" }
                     select $"{measure}_{network}";
         Assert.That(figures.Select(figure => figure.Key), Is.SupersetOf(names.Append("inertia_augmentation_over_ours_equivariance_error").Append("inertia_error_f_few")));
         foreach ((string name, JsonNode? value) in figures) {

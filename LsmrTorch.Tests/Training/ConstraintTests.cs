@@ -121,6 +121,11 @@ public class ConstraintTests
         Tensor Function(Tensor x) => x.mm(W.t()).tanh();
         IsThatOf(Constraint.Equivariance(Function, () => batch, x => x.neg(), y => y.neg()), () => Function(batch.neg()).sub(Function(batch).neg()).reshape(-1));
         IsThatOf(Constraint.Equivariance(Function, () => batch, x => x.flip(1)), () => Function(batch.flip(1)).sub(Function(batch)).reshape(-1));
+        (Tensor c, LinearOperator J) = Constraint.Equivariance(Function, () => batch, x => x.flip(1)).Linearize([W, v]);
+        (_, LinearOperator quotient) = Constraint.Equivariance(Function, () => batch, x => x.flip(1), products: JacobianProducts.Differences).Linearize([W, v]);
+        using IDisposable frozen = no_grad();
+        Tensor direction = Problems.Random(13, J.Columns);
+        Check.Close(quotient.Apply(direction), J.Apply(direction), 1e-6, "by differences");
     }
 
     [Test]
@@ -144,6 +149,11 @@ public class ConstraintTests
         Tensor direction = Problems.Random(11, 24), cotangent = Problems.Random(12, 24);
         Check.Close(J.MatVec(direction), closed.MatVec(direction), 1e-11, "J v");
         Check.Close(J.VecMat(cotangent), closed.VecMat(cotangent), 1e-11, "J'u");
+        (Tensor again, LinearOperator quotient) = Constraint.Conservativeness(Score, () => points, _ => probes, JacobianProducts.Differences).Linearize(parameters);
+        Check.Close(again, expected, 1e-12, "c");
+        using (no_grad())
+            Check.Close(quotient.MatVec(direction), closed.MatVec(direction), 1e-6, "J v by differences: the root of eps times curvature");
+        Check.Close(quotient.VecMat(cotangent), closed.VecMat(cotangent), 1e-11, "J'u after a product");
         Assert.That(Vectors.Norm(Constraint.Conservativeness(x => x.mm(W.t().mm(W)), () => points, _ => probes).Evaluate(parameters)), Is.LessThan(1e-12), "a gradient");
         Assert.That(() => Constraint.Conservativeness(x => x.mm(W.t()), () => points, _ => probes).Evaluate(parameters), Throws.ArgumentException.With.Message.Contains("(6, 4)"));
     }

@@ -39,11 +39,14 @@ public abstract partial class Constraint
     /// <param name="batch">Called once a step for x.</param>
     /// <param name="onInput">g.</param>
     /// <param name="onOutput">ρ; null where the output is to stay the same.</param>
-    public static Constraint Equivariance(Func<Tensor, Tensor> function, Func<Tensor> batch, Func<Tensor, Tensor> onInput, Func<Tensor, Tensor>? onOutput = null) =>
+    /// <param name="products">How J v is computed. By differences the batch, g and ρ are asked for at each product, and must be the same throughout a step.</param>
+    public static Constraint Equivariance(
+        Func<Tensor, Tensor> function, Func<Tensor> batch, Func<Tensor, Tensor> onInput, Func<Tensor, Tensor>? onOutput = null,
+        JacobianProducts products = JacobianProducts.Derivatives) =>
         FromResidual(() => {
             Tensor x = batch(), value = function(x);
             return function(onInput(x)).sub(onOutput is null ? value : onOutput(value)).reshape(-1);
-        });
+        }, products);
 
     /// <summary>
     /// A score (a vector field) is a gradient where its Jacobian S is symmetric: c = (S − Sᵀ)v at points x, each with its own probe v.
@@ -51,23 +54,28 @@ public abstract partial class Constraint
     /// <param name="score">Points of shape (batch, …) to vectors of the same shape, each from its own point alone (no BatchNorm in training mode).</param>
     /// <param name="points">Called once a step for x.</param>
     /// <param name="probes">The v for these points, of their shape; random signs or normal.</param>
-    public static Constraint Conservativeness(Func<Tensor, Tensor> score, Func<Tensor> points, Func<Tensor, Tensor> probes) =>
+    /// <param name="products">How J v is computed. By differences points and probes are asked for at each product, and must be the same throughout a step.</param>
+    public static Constraint Conservativeness(
+        Func<Tensor, Tensor> score, Func<Tensor> points, Func<Tensor, Tensor> probes, JacobianProducts products = JacobianProducts.Derivatives) =>
         FromResidual(() => {
+            // S is a derivative even where nothing is to be differentiated in the parameters, as in a difference quotient.
+            bool isRecorded = is_grad_enabled();
+            using IDisposable enabled = enable_grad();
             Tensor x = points().detach().requires_grad_(), v = probes(x.detach());
-            return Asymmetry(score(x), x, v);
-        });
+            return Asymmetry(score(x), x, v, isRecorded);
+        }, products);
 
     // Sv − Sᵀv, differentiable in the parameters: Sᵀv by a backward pass, Sv by one through Sᵀw, which is linear in w.
-    internal static Tensor Asymmetry(Tensor score, Tensor x, Tensor v)
+    internal static Tensor Asymmetry(Tensor score, Tensor x, Tensor v, bool isDifferentiable = true)
     {
         if (!score.shape.SequenceEqual(x.shape))
             throw new ArgumentException($"A score must return vectors of its points' shape {Text.Shape(x.shape)}, but returned {Text.Shape(score.shape)}.");
         Tensor w = zeros_like(v).requires_grad_();
-        Tensor? transposed = Backprop.Gradients([score], [v], [x], retainGraph: true, createGraph: true)[0];
+        Tensor? transposed = Backprop.Gradients([score], [v], [x], retainGraph: true, createGraph: isDifferentiable)[0];
         Tensor? recorded = Backprop.Gradients([score], [w], [x], retainGraph: true, createGraph: true)[0];
         if (transposed is null || recorded is null)
             throw new ArgumentException("The score does not depend on its points by operations that autograd knows.");
-        return Backprop.Gradients([recorded], [v], [w], retainGraph: true, createGraph: true)[0]!.sub(transposed).reshape(-1);
+        return Backprop.Gradients([recorded], [v], [w], retainGraph: true, createGraph: isDifferentiable)[0]!.sub(transposed).reshape(-1);
     }
 }
 

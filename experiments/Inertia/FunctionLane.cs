@@ -11,7 +11,8 @@ internal sealed class FunctionLane : InertiaLane
 
     public FunctionLane(string name, InertiaSizes sizes, InertiaData data, nn.Module<Tensor, Tensor> network) : base(name, sizes, data, network)
     {
-        Constraint constraint = Constraint.Equivariance(network.forward, () => _points!, x => OrthogonalGroup.OnPoints(_elements!, x), y => OrthogonalGroup.OnTensors(_elements!, y));
+        Constraint constraint = Constraint.Equivariance(network.forward, () => _points!, x => OrthogonalGroup.OnPoints(_elements!, x), y => OrthogonalGroup.OnTensors(_elements!, y),
+            JacobianProducts.Differences);
         _optimizer = new NullSpaceOptimizer(Adam, Parameters, constraint, sizes.FunctionRate, sizes.FunctionDamp) {
             WarmUp = sizes.FunctionWarmUp,
             Tolerance = 0.1,

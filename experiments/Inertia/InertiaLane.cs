@@ -10,12 +10,14 @@ namespace LsmrTorch.Experiments.Inertia;
 internal class InertiaLane : IDisposable
 {
     private static readonly Scalar s_zero = 0.0f.ToScalar();
+    private readonly double _peak; // of the learning rate
 
     public InertiaLane(string name, InertiaSizes sizes, InertiaData data, nn.Module<Tensor, Tensor> network)
     {
         (Name, Sizes, Data, Network) = (name, sizes, data, network);
         Parameters = [.. network.parameters()];
-        Adam = optim.Adam(Parameters, sizes.LearningRate);
+        _peak = network is TensorNet ? sizes.TensorLearningRate : sizes.LearningRate;
+        Adam = optim.Adam(Parameters, _peak);
     }
 
     /// <summary>The word for it in metrics, figures and plots.</summary>
@@ -92,7 +94,7 @@ internal class InertiaLane : IDisposable
     {
         using var scope = NewDisposeScope();
         foreach (optim.ILearningRateController group in Adam.ParamGroups) {
-            group.LearningRate = Sizes.LearningRate * 0.5 * (1 + Math.Cos(Math.PI * step / Sizes.Steps));
+            group.LearningRate = _peak * 0.5 * (1 + Math.Cos(Math.PI * step / Sizes.Steps));
         }
         foreach (Parameter parameter in Parameters) {
             parameter.grad?.fill_(s_zero);

@@ -6,7 +6,7 @@ namespace LsmrTorch.Experiments.Inertia;
 /// <summary>The error on transformed test points against steps, a plot for each number of training points.</summary>
 internal static class InertiaPlots
 {
-    private static readonly string[] s_shown = ["w", "augmentation", "plain", "f_augmentation", "f", "augmentation_equal_time", "plain_equal_time"];
+    private static readonly string[] s_shown = ["w", "augmentation", "plain", "f_augmentation", "f", "augmentation_w_time", "tensors_augmentation_w_time"];
 
     /// <summary>Draws all plots and returns their paths in the run's folder.</summary>
     public static IReadOnlyList<string> Draw(InertiaSizes sizes, InertiaState state, RunFolder folder)

@@ -14,16 +14,19 @@ internal sealed class InertiaProblem : IDisposable
         (Points, Number) = (points, number);
         _data = new InertiaData(points, sizes, Seeds.Derive(seed, "problem", number));
         InertiaMlp New() => new(sizes.Hidden, _data.Seed);
+        TensorNet NewTensors() => new(sizes.Scalars, sizes.Vectors, _data.Seed);
         Lanes = [
             new InertiaLane("plain", sizes, _data, New()),
             new InertiaLane("augmentation", sizes, _data, New()) { IsAugmented = true },
             .. sizes.Penalties.Select(weight => new InertiaLane(NameOf(weight), sizes, _data, New()) { Penalty = weight }),
             new FunctionLane("f", sizes, _data, New()),
             new FunctionLane("f_augmentation", sizes, _data, New()) { IsAugmented = true },
-            new WeightsLane("w", sizes, _data, new TensorNet(sizes.Scalars, sizes.Vectors, _data.Seed)),
-            new InertiaLane("plain_equal_time", sizes, _data, New()) { Descents = sizes.EqualTimeDescents },
-            new InertiaLane("augmentation_equal_time", sizes, _data, New()) { IsAugmented = true, Descents = sizes.EqualTimeDescents },
-            new InertiaLane("penalty_equal_time", sizes, _data, New()) { Penalty = sizes.EqualTimePenalty, Descents = sizes.EqualTimePenaltyDescents },
+            new WeightsLane("w", sizes, _data, NewTensors()),
+            new InertiaLane("tensors_augmentation", sizes, _data, NewTensors()) { IsAugmented = true },
+            new InertiaLane("augmentation_f_time", sizes, _data, New()) { IsAugmented = true, Descents = sizes.FunctionTimeDescents },
+            new InertiaLane("penalty_f_time", sizes, _data, New()) { Penalty = sizes.FunctionTimePenalty, Descents = sizes.FunctionTimePenaltyDescents },
+            new InertiaLane("augmentation_w_time", sizes, _data, New()) { IsAugmented = true, Descents = sizes.WeightsTimeDescents },
+            new InertiaLane("tensors_augmentation_w_time", sizes, _data, NewTensors()) { IsAugmented = true, Descents = sizes.WeightsTimeTensorDescents },
         ];
     }
 

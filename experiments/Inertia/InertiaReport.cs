@@ -20,7 +20,7 @@ internal static class InertiaReport
                 double error = lane.Average(end => end.Error), equivariance = lane.Average(end => end.Equivariance);
                 string seconds = Statistics.Median(state.StepSeconds[lane.Key]).ToString("F4", CultureInfo.InvariantCulture);
                 rows.Add([$"{points}", lane.Key == penalty ? $"{lane.Key} (chosen)" : lane.Key, $"{error:F4}", $"{transformed.Average():F4} ± {Spread(transformed):F4}", $"{equivariance:E1}", seconds]);
-                string? name = lane.Key == penalty ? "penalty" : lane.Key.StartsWith("penalty", StringComparison.Ordinal) && lane.Key != "penalty_equal_time" ? null : lane.Key;
+                string? name = lane.Key == penalty ? "penalty" : lane.Key.StartsWith("penalty", StringComparison.Ordinal) && lane.Key != "penalty_f_time" ? null : lane.Key;
                 if (name is null) {
                     continue;
                 }
@@ -37,13 +37,14 @@ internal static class InertiaReport
         return new Summary {
             Title = "inertia: five point masses under O(3)",
             Question = "Can a network be made to turn with its points by a constraint, on the function on a batch (f) or on every layer's weights (w)? Beside it, with the same points: nothing, "
-                + "augmentation, a penalty; and the cheaper ones with about the time of f. Refuted if augmentation has the lower error on transformed test points at equal time.",
+                + "augmentation, a penalty; and these with about the time of f and of w. Refuted if augmentation has the lower error on transformed test points at equal time.",
             Table = new SummaryTable(["training points", "network", "error", "error transformed", "equivariance error", "seconds per step"], rows),
             Figures = figures,
             Notes = [
                 $"Means over {sizes.Seeds} seeds, ± the standard deviation between them; {sizes.TestPoints} test points. Errors are relative: ‖f − I‖/‖I‖ over all points, as they are and each under its own g; ‖f(gx) − g f(x) gᵀ‖/‖f(x)‖.",
-                "The penalty's weight is chosen by the error on transformed held-out points. Figures with _few are those of the fewer training points. w is another network, of scalars and vectors.",
-                $"A step of plain_equal_time and augmentation_equal_time is {sizes.EqualTimeDescents} descents, one of penalty_equal_time {sizes.EqualTimePenaltyDescents}; the last column says how equal the time was.",
+                "The penalty's weight is chosen by the error on transformed held-out points. Figures with _few are those of the fewer training points. w is another network, of scalars and vectors; tensors_augmentation is that without the constraint.",
+                $"Descents in a step, for about the time of f: augmentation {sizes.FunctionTimeDescents}, penalty {sizes.FunctionTimePenaltyDescents}; for that of w: augmentation {sizes.WeightsTimeDescents}, "
+                    + $"tensors_augmentation {sizes.WeightsTimeTensorDescents}. The last column says how equal the times were.",
             ],
             Plots = InertiaPlots.Draw(sizes, state, folder),
         };

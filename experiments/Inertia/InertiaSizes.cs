@@ -33,17 +33,26 @@ internal sealed record InertiaSizes
     /// <summary>The grid of the penalty's weight.</summary>
     public double[] Penalties { get; init; } = [0.01, 0.1, 1, 10];
 
-    /// <summary>Descents that the networks of equal time do in a step of the others: what f's step costs over theirs, as was measured.</summary>
-    public required int EqualTimeDescents { get; init; }
+    /// <summary>Descents in a step that take augmentation about the time of a step of f, as was measured.</summary>
+    public required int FunctionTimeDescents { get; init; }
 
     /// <summary>The same for the penalty, whose step costs about twice as much.</summary>
-    public required int EqualTimePenaltyDescents { get; init; }
+    public required int FunctionTimePenaltyDescents { get; init; }
+
+    /// <summary>Descents in a step that take augmentation about the time of a step of w.</summary>
+    public required int WeightsTimeDescents { get; init; }
+
+    /// <summary>The same for the network of scalars and vectors.</summary>
+    public required int WeightsTimeTensorDescents { get; init; }
 
     /// <summary>The penalty's weight there.</summary>
-    public double EqualTimePenalty { get; init; } = 1;
+    public double FunctionTimePenalty { get; init; } = 1;
 
     /// <summary>Of Adam; it falls as a cosine.</summary>
-    public double LearningRate { get; init; } = 3e-3;
+    public double LearningRate { get; init; } = 1e-2;
+
+    /// <summary>The same for the network of scalars and vectors, with the constraint and without.</summary>
+    public double TensorLearningRate { get; init; } = 3e-2;
 
     /// <summary>Points on which f's constraint is asked in a step, nine residuals each.</summary>
     public int FunctionPoints { get; init; } = 16;
@@ -74,8 +83,10 @@ internal sealed record InertiaSizes
             Vectors = 8,
             Steps = 60,
             BatchSize = 50,
-            EqualTimeDescents = 8,
-            EqualTimePenaltyDescents = 3,
+            FunctionTimeDescents = 6,
+            FunctionTimePenaltyDescents = 4,
+            WeightsTimeDescents = 40,
+            WeightsTimeTensorDescents = 15,
             FunctionWarmUp = 15,
             RecordEvery = 15,
             CheckpointEvery = 30,
@@ -89,12 +100,14 @@ internal sealed record InertiaSizes
             Hidden = 96,
             Scalars = 16,
             Vectors = 16,
-            Steps = 300,
+            Steps = 1000,
             BatchSize = 128,
-            EqualTimeDescents = 8,
-            EqualTimePenaltyDescents = 3,
-            FunctionWarmUp = 60,
-            RecordEvery = 50,
+            FunctionTimeDescents = 6,
+            FunctionTimePenaltyDescents = 4,
+            WeightsTimeDescents = 40,
+            WeightsTimeTensorDescents = 15,
+            FunctionWarmUp = 200,
+            RecordEvery = 100,
             CheckpointEvery = 100,
         },
         "paper" => new InertiaSizes {
@@ -108,8 +121,10 @@ internal sealed record InertiaSizes
             Vectors = 64,
             Steps = 10000,
             BatchSize = 500,
-            EqualTimeDescents = 8,
-            EqualTimePenaltyDescents = 3,
+            FunctionTimeDescents = 6,
+            FunctionTimePenaltyDescents = 4,
+            WeightsTimeDescents = 40,
+            WeightsTimeTensorDescents = 15,
             FunctionWarmUp = 1000,
             RecordEvery = 500,
             CheckpointEvery = 500,
