@@ -33,6 +33,7 @@ internal static class Program
         new GradientCheckExperiment(),
         new ConditioningExperiment(),
         new ConservativenessExperiment(),
+        new ConservativeImagesExperiment(),
         new OrderExperiment(),
         new BenchmarkExperiment(),
         new EquivarianceExperiment(),

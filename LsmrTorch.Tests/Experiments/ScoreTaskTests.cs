@@ -160,7 +160,7 @@ public class ScoreTaskTests
         using var scope = NewDisposeScope();
         ScoreTask task = Task(3);
         using ScoreNetwork still = Constant(0, 0), constant = Constant(1, -2);
-        Tensor start = ProbabilityFlow.Sample(still, task, 10, 7), end = ProbabilityFlow.Sample(constant, task, 10, 7);
+        Tensor start = ProbabilityFlow.Sample(still, task, s_sizes with { FlowSteps = 7 }, 10), end = ProbabilityFlow.Sample(constant, task, s_sizes with { FlowSteps = 7 }, 10);
         // dx/dσ = −(1, −2), from 3 down to 0.1
         Check.Close(end.sub(start), tensor(new[] { 2.9f, -5.8f }).expand(10, 2), 1e-5, "shift");
     }
@@ -187,7 +187,7 @@ public class ScoreTaskTests
         }
     }
 
-    private static ScoreTask Task(long seed) => new("spirals", seed, CPU);
+    private static ScoreTask Task(long seed) => new PlaneTask("spirals", s_sizes, seed, CPU);
 
     private static ScoreNetwork Constant(float x, float y)
     {

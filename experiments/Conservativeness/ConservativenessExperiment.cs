@@ -8,7 +8,7 @@ internal sealed class ConservativenessExperiment() : TrainingExperiment<Conserva
     "conservativeness", "Train score models of densities in the plane under S = Sᵀ, and see whether they are gradients.")
 {
     /// <inheritdoc/>
-    protected override ConservativenessSizes SizesOf(RunSettings settings) => ConservativenessSizes.Of(settings.Preset);
+    protected override ConservativenessSizes SizesOf(RunSettings settings) => ConservativenessSizes.ForPlane(settings.Preset);
 
     /// <inheritdoc/>
     protected override Summary Train(ConservativenessSizes sizes, RunContext context)
@@ -16,7 +16,7 @@ internal sealed class ConservativenessExperiment() : TrainingExperiment<Conserva
         if (context.Settings.Threads is null) {
             torch.set_num_threads(1); // a few thousand weights are nothing to share
         }
-        ConservativenessState state = new ConservativenessRun(sizes, context).Run();
+        ConservativenessState state = new ConservativenessRun(sizes, context, (density, seed) => new PlaneTask(density, sizes, seed, context.Device)).Run();
         return ConservativenessReport.Of(sizes, state, context.Folder);
     }
 }

@@ -32,6 +32,11 @@ internal static class ConservativenessPlots
     public static void Samples(ConservativenessSizes sizes, ConservativenessState state, FieldRun field, RunFolder folder)
     {
         Dictionary<string, float[]> samples = field.Samples();
+        if (sizes.Images is ImageSizes images) {
+            ImageGrid.Save(folder.PlotPath(SamplesName(field.Density)).File, images.Side,
+                [samples["density"], .. Networks(state, field.Density).Select(network => samples[network.Network])]);
+            return;
+        }
         Plot plot = Plots.New($"{field.Density}: the density, and points drawn from the scores by the probability flow", "", "");
         int place = 0;
         foreach ((string network, string name, Color colour) in Networks(state, field.Density).Prepend(("density", "the density", Plots.Colours[6]))) {
@@ -57,8 +62,7 @@ internal static class ConservativenessPlots
     private static Plot OverNoise(ConservativenessSizes sizes, ConservativenessState state, string density)
     {
         Plot plot = Plots.New($"{density}: how far S is from symmetric, at each noise level", "log₁₀ σ", "½(tr SSᵀ − tr SS)/tr SSᵀ");
-        double ratio = ScoreTask.HighNoise / ScoreTask.LowNoise;
-        double[] levels = [.. Enumerable.Range(0, sizes.Levels).Select(i => Math.Log10(ScoreTask.LowNoise * Math.Pow(ratio, i / (double)Math.Max(1, sizes.Levels - 1))))];
+        double[] levels = [.. sizes.TestLevels.Select(Math.Log10)];
         foreach ((string network, string name, Color colour) in Networks(state, density)) {
             double[][] seeds = [.. state.Ends.Where(end => end.Density == density && end.Network == network).Select(end => end.Asymmetries)];
             Plots.Line(plot, name, levels, [.. levels.Select((_, i) => Logarithm(seeds.Average(seed => seed[i])))], colour);

@@ -10,7 +10,9 @@ internal static class ConservativenessReport
     {
         Dictionary<string, double> figures = Figures(sizes, state);
         return new Summary {
-            Title = "conservativeness: score models of densities in the plane, with and without S = Sᵀ",
+            Title = sizes.Images is ImageSizes images
+                ? $"conservativeness-images: score models of {Source(sizes)} of {images.Side}×{images.Side} pixels, with and without S = Sᵀ"
+                : "conservativeness: score models of densities in the plane, with and without S = Sᵀ",
             Question = "A network that is trained by denoising score matching is no gradient field. Can c = (S - Sᵀ)v at noisy points, drawn "
                 + "anew in each step, make it one at no cost of the loss? Beside it, from the same weights with the same Adam and "
                 + "steps: no constraint; a penalty on the mean square of c, which begins earlier, its weight the best of a grid by the numbers that "
@@ -25,8 +27,10 @@ internal static class ConservativenessReport
     private static Dictionary<string, double> Figures(ConservativenessSizes sizes, ConservativenessState state)
     {
         var figures = new Dictionary<string, double>();
+        string of = sizes.Of;
         (string Figure, Func<FieldEnd, double> Value)[] measures = [
-            ("asymmetry_2d", Asymmetry), ("score_loss_2d", Loss), ("path_dependence_2d", end => end.PathDependence.Average()),
+            ($"asymmetry_{of}", Asymmetry), ($"score_loss_{of}", Loss),
+            sizes.Images is null ? ("path_dependence_2d", Paths) : ($"asymmetry_standard_error_{of}", end => end.AsymmetryError),
         ];
         foreach ((string figure, Func<FieldEnd, double> value) in measures) {
             foreach (string kind in Kinds(sizes)) {
@@ -44,13 +48,13 @@ internal static class ConservativenessReport
                 }
             }
         }
-        foreach (string measure in new[] { "asymmetry_2d", "path_dependence_2d" }) {
+        foreach (string measure in sizes.Images is null ? ["asymmetry_2d", "path_dependence_2d"] : new[] { $"asymmetry_{of}" }) {
             foreach (string kind in Kinds(sizes).Where(kind => kind != "plain")) {
                 figures[$"{measure}_plain_over_{kind}"] = figures[$"{measure}_plain"] / figures[$"{measure}_{kind}"];
             }
         }
         foreach (string kind in Kinds(sizes).Where(kind => kind != "plain")) {
-            figures[$"score_loss_2d_{kind}_over_plain"] = figures[$"score_loss_2d_{kind}"] / figures["score_loss_2d_plain"];
+            figures[$"score_loss_{of}_{kind}_over_plain"] = figures[$"score_loss_{of}_{kind}"] / figures[$"score_loss_{of}_plain"];
         }
         foreach (string kind in Kinds(sizes)) {
             figures[$"seconds_per_step_{kind}"] = Statistics.Median(sizes.Densities.Select(density => Name(state, kind, density)).Distinct().SelectMany(name => state.StepSeconds[name]));
@@ -73,7 +77,7 @@ internal static class ConservativenessReport
             foreach (string network in state.Ends.Select(end => end.Network).Distinct()) {
                 rows.Add([
                     density, network.Replace("penalty_", "penalty λ = ").Replace("_long", $", {sizes.LongSteps} descents a step") + (network == best ? " (the best)" : ""),
-                    Shown(Asymmetry, "E2"), Shown(Loss, "F4"), Shown(end => end.PathDependence.Average(), "F4"), $"{Statistics.Median(state.StepSeconds[network]):F5}",
+                    Shown(Asymmetry, "E2"), Shown(Loss, "F4"), sizes.Images is null ? Shown(Paths, "F4") : Shown(end => end.AsymmetryError, "E1"), $"{Statistics.Median(state.StepSeconds[network]):F5}",
                 ]);
 
                 string Shown(Func<FieldEnd, double> value, string format)
@@ -83,16 +87,18 @@ internal static class ConservativenessReport
                 }
             }
         }
-        return new SummaryTable(["density", "network", "asymmetry", "loss", "path dependence", "seconds per step"], rows);
+        return new SummaryTable(["density", "network", "asymmetry", "loss", sizes.Images is null ? "path dependence" : "asymmetry's standard error", "seconds per step"], rows);
     }
 
     private static string[] Notes(ConservativenessSizes sizes, ConservativenessState state, Dictionary<string, double> figures) => [
-        $"Means over {sizes.Levels} noise levels from {ScoreTask.LowNoise} to {ScoreTask.HighNoise} at {sizes.TestPoints} points each that no training saw; ± is the deviation over "
-            + $"{sizes.Seeds} seeds. Asymmetry: ½(tr SSᵀ − tr SS)/tr SSᵀ. Path dependence: the difference of the log-density along two paths, relative to the log-density.",
-        $"Ours has 1/{figures["asymmetry_2d_plain_over_ours"]:F1} of plain's asymmetry at {figures["score_loss_2d_ours_over_plain"]:F4} times its loss; the best penalty "
-            + $"1/{figures["asymmetry_2d_plain_over_penalty"]:F1} at {figures["score_loss_2d_penalty_over_plain"]:F4}.",
+        $"Means over {sizes.Levels} noise levels from {sizes.LowNoise} to {sizes.HighNoise} at {sizes.TestPoints} points each that no training saw; ± is the deviation over "
+            + $"{sizes.Seeds} seeds. Asymmetry: ½(tr SSᵀ − tr SS)/tr SSᵀ" + (sizes.Images is null
+            ? ". Path dependence: the difference of the log-density along two paths, relative to the log-density."
+            : $", by {sizes.TestProbes} probes at each point; its standard error is what these leave open. The loss is a sum over all pixels."),
+        $"Ours has 1/{figures[$"asymmetry_{sizes.Of}_plain_over_ours"]:F1} of plain's asymmetry at {figures[$"score_loss_{sizes.Of}_ours_over_plain"]:F4} times its loss; the best penalty "
+            + $"1/{figures[$"asymmetry_{sizes.Of}_plain_over_penalty"]:F1} at {figures[$"score_loss_{sizes.Of}_penalty_over_plain"]:F4}.",
         $"{sizes.Steps} steps, {sizes.WarmUpSteps} of them without constraint ({sizes.PenaltyWarmUpSteps} without penalty); Adam with rate {sizes.LearningRate} and ε {sizes.Epsilon}. A step of ours solves for "
-            + $"{2 * sizes.Points} residuals (order {sizes.Order}, κ = {sizes.Rate}, damping {sizes.Damp}, tolerance {sizes.Tolerance}): {figures["iterations_per_step"]:F0} LSMR iterations, "
+            + $"{(sizes.Images is ImageSizes images ? 3 * images.Side * images.Side : 2) * sizes.Points} residuals (order {sizes.Order}, κ = {sizes.Rate}, damping {sizes.Damp}, tolerance {sizes.Tolerance}): {figures["iterations_per_step"]:F0} LSMR iterations, "
             + $"condition {figures["condition"]:F1} with the damping (medians). {state.Solves.Count} solves were recorded.",
     ];
 
@@ -109,6 +115,10 @@ internal static class ConservativenessReport
     private static double Asymmetry(FieldEnd end) => end.Asymmetries.Average();
 
     private static double Loss(FieldEnd end) => end.Losses.Average();
+
+    private static double Paths(FieldEnd end) => end.PathDependence.Average();
+
+    private static string Source(ConservativenessSizes sizes) => sizes.Of == "cifar10" ? "CIFAR-10 images" : "generated images";
 
     private static double Mean(ConservativenessState state, string density, string network, Func<FieldEnd, double> value) =>
         state.Ends.Where(end => end.Density == density && end.Network == network).Average(value);

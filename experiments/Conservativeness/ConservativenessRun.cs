@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Experiments.Conservativeness;
 
 /// <summary>Trains field after field, with a checkpoint every few hundred steps.</summary>
-internal sealed class ConservativenessRun(ConservativenessSizes sizes, RunContext context)
+internal sealed class ConservativenessRun(ConservativenessSizes sizes, RunContext context, Func<string, long, ScoreTask> taskOf)
 {
     // What a step costs beside one of plain, roughly.
     private const int PenaltyCost = 2;
@@ -56,8 +56,11 @@ internal sealed class ConservativenessRun(ConservativenessSizes sizes, RunContex
         return plain is null || ours is null ? start : $"{start}, asymmetry: plain {plain.Asymmetry:E1}, ours {ours.Asymmetry:E1}";
     }
 
-    private FieldRun Field(int index) =>
-        new(sizes, sizes.Densities[index / sizes.Seeds], index % sizes.Seeds, context.Settings.Seed, context.Device);
+    private FieldRun Field(int index)
+    {
+        (string density, int number) = (sizes.Densities[index / sizes.Seeds], index % sizes.Seeds);
+        return new FieldRun(sizes, taskOf(density, Seeds.Derive(context.Settings.Seed, density, number)), number);
+    }
 
     private void Advance(FieldRun field, int step)
     {

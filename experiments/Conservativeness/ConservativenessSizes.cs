@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using LsmrTorch.Experiments.Running;
 
 namespace LsmrTorch.Experiments.Conservativeness;
@@ -5,7 +6,19 @@ namespace LsmrTorch.Experiments.Conservativeness;
 /// <summary>Everything besides seed and device that decides what comes out.</summary>
 internal sealed record ConservativenessSizes
 {
-    /// <summary>Names of <see cref="Densities"/>.</summary>
+    /// <summary>What the figures are of: "2d", or the name of a set of images.</summary>
+    public string Of { get; init; } = "2d";
+
+    /// <summary>The images and their network; null for densities in the plane.</summary>
+    public ImageSizes? Images { get; init; }
+
+    /// <summary>The smallest noise.</summary>
+    public double LowNoise { get; init; } = 0.1;
+
+    /// <summary>The largest noise.</summary>
+    public double HighNoise { get; init; } = 3;
+
+    /// <summary>Names of <see cref="Densities"/>, or of the set of images.</summary>
     public IReadOnlyList<string> Densities { get; init; } = Conservativeness.Densities.Names;
 
     /// <summary>Runs of each density, with seeds that follow from the command line's.</summary>
@@ -53,6 +66,9 @@ internal sealed record ConservativenessSizes
     /// <summary>Ours projects every so many steps.</summary>
     public int Every { get; init; } = 1;
 
+    /// <summary>How ours multiplies by J.</summary>
+    public JacobianProducts Products { get; init; } = JacobianProducts.Derivatives;
+
     /// <summary>Relative tolerance of the solve.</summary>
     public double Tolerance { get; init; } = 1e-2;
 
@@ -68,11 +84,18 @@ internal sealed record ConservativenessSizes
     /// <summary>Its steps in one of the others, so that its run takes about as long as that of ours.</summary>
     public int LongSteps { get; init; } = 3;
 
+    /// <summary>σ of each level of the test, increasing.</summary>
+    [JsonIgnore]
+    public double[] TestLevels => [.. Enumerable.Range(0, Levels).Select(i => LowNoise * Math.Pow(HighNoise / LowNoise, i / (double)Math.Max(1, Levels - 1)))];
+
     /// <summary>Noise levels of the test, from the lowest to the highest in equal ratios.</summary>
     public int Levels { get; init; } = 10;
 
     /// <summary>Test points at each level.</summary>
     public int TestPoints { get; init; } = 400;
+
+    /// <summary>Random signs at each test point, by which the asymmetry is estimated; 0 for all of S.</summary>
+    public int TestProbes { get; init; }
 
     /// <summary>Pairs of points at each level between which the log-density is integrated, at the end.</summary>
     public int Pairs { get; init; } = 50;
@@ -93,7 +116,7 @@ internal sealed record ConservativenessSizes
     public int CheckpointEvery { get; init; } = 250;
 
     /// <summary>The sizes of a preset.</summary>
-    public static ConservativenessSizes Of(string preset) => preset switch {
+    public static ConservativenessSizes ForPlane(string preset) => preset switch {
         "smoke" => new ConservativenessSizes {
             Densities = ["eight-gaussians"],
             Seeds = 1,
@@ -122,4 +145,78 @@ internal sealed record ConservativenessSizes
         },
         _ => throw new ExperimentException($"The experiment has no preset '{preset}'."),
     };
+
+    /// <summary>The sizes of a preset for a set of images.</summary>
+    public static ConservativenessSizes ForImages(string preset, string set) => (preset switch {
+        "smoke" => new ConservativenessSizes {
+            Images = new ImageSizes { Side = 8, Width = 8, Multipliers = [1, 2], Blocks = 1 },
+            Seeds = 1,
+            Batch = 32,
+            Points = 4,
+            Steps = 80,
+            WarmUpSteps = 60,
+            PenaltyWarmUpSteps = 20,
+            MetricSteps = 20,
+            Penalties = [0.01, 0.1, 1, 10],
+            LongPenalty = 1,
+            TestPoints = 8,
+            TestProbes = 4,
+            Samples = 12,
+            RecordEvery = 10,
+            CheckpointEvery = 40,
+        },
+        "small" => new ConservativenessSizes {
+            Images = new ImageSizes { Side = 8, Width = 16, Multipliers = [1, 2], Blocks = 1 },
+            Seeds = 1,
+            Batch = 64,
+            Points = 8,
+            Steps = 1200,
+            WarmUpSteps = 1000,
+            PenaltyWarmUpSteps = 400,
+            Penalties = [0.1, 1, 10, 100],
+            LongPenalty = 10,
+            TestPoints = 64,
+            TestProbes = 8,
+            Samples = 12,
+            RecordEvery = 100,
+            CheckpointEvery = 100,
+        },
+        "paper" => new ConservativenessSizes {
+            Images = new ImageSizes { Side = 32, Width = 64, Multipliers = [1, 2, 2], Blocks = 2 },
+            Batch = 128,
+            Points = 32,
+            Steps = 50_000,
+            WarmUpSteps = 45_000,
+            PenaltyWarmUpSteps = 5000,
+            LearningRate = 1e-3,
+            Penalties = [0.1, 1, 10, 100],
+            LongPenalty = 10,
+            TestPoints = 64,
+            TestProbes = 16,
+            Samples = 12,
+            RecordEvery = 1000,
+            CheckpointEvery = 500,
+        },
+        _ => throw new ExperimentException($"The experiment has no preset '{preset}'."),
+    }) with {
+        Of = set,
+        Densities = [set],
+        HighNoise = 10,
+        Products = JacobianProducts.Differences,
+        Tolerance = 0.05,
+        Pairs = 0,
+    };
+}
+
+/// <summary>Images, and the U-Net for them (see <see cref="Models.ScoreUNet"/>).</summary>
+internal sealed record ImageSizes
+{
+    /// <summary>Pixels in a row.</summary>
+    public required int Side { get; init; }
+
+    public required long Width { get; init; }
+
+    public required IReadOnlyList<long> Multipliers { get; init; }
+
+    public required int Blocks { get; init; }
 }

@@ -23,7 +23,7 @@ internal sealed class ConservativenessState
 internal sealed record FieldRecord(string Density, int Seed, string Network, int Step, double TrainingLoss, double Loss, double Asymmetry);
 
 /// <summary>A network at its end: the test's numbers at each noise level.</summary>
-internal sealed record FieldEnd(string Density, int Seed, string Network, double[] Losses, double[] Asymmetries, double[] PathDependence);
+internal sealed record FieldEnd(string Density, int Seed, string Network, double[] Losses, double[] Asymmetries, double AsymmetryError, double[] PathDependence);
 
 /// <summary>
 /// The solve of a step of ours: ‖c‖/√k before the step and as it should be after it, the sizes of the optimizer's step and of what the

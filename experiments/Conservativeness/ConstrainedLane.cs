@@ -8,7 +8,7 @@ internal sealed class ConstrainedLane : ScoreLane
 
     public ConstrainedLane(ConservativenessSizes sizes, ScoreTask task) : base("ours", sizes, task)
     {
-        _rotation = new Rotation(task, Network, sizes.Points);
+        _rotation = new Rotation(task, Network, sizes.Points, sizes.Products);
         _optimizer = new NullSpaceOptimizer(Adam, Parameters, _rotation.Constraint, sizes.Rate, sizes.Damp) {
             Order = sizes.Order,
             Every = sizes.Every,

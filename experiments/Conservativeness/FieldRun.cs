@@ -13,14 +13,11 @@ internal sealed class FieldRun : IDisposable
     private readonly FieldTest _test;
 
     /// <param name="sizes">Of all networks.</param>
-    /// <param name="density">A name of <see cref="Densities"/>.</param>
+    /// <param name="task">The density, with a seed of its own.</param>
     /// <param name="number">Of the seed, from 0.</param>
-    /// <param name="seed">The command line's, from which the field's derives.</param>
-    /// <param name="device">Where to compute.</param>
-    public FieldRun(ConservativenessSizes sizes, string density, int number, long seed, Device device)
+    public FieldRun(ConservativenessSizes sizes, ScoreTask task, int number)
     {
-        (_sizes, Number) = (sizes, number);
-        _task = new ScoreTask(density, Seeds.Derive(seed, density, number), device);
+        (_sizes, _task, Number) = (sizes, task, number);
         _lanes = [
             new ScoreLane("plain", sizes, _task),
             .. sizes.Penalties.Select(weight => new PenaltyLane(weight, 1, sizes, _task)),
@@ -54,15 +51,15 @@ internal sealed class FieldRun : IDisposable
 
     /// <summary>The test's numbers for all networks at the end.</summary>
     public IEnumerable<FieldEnd> Ends() => _lanes.Select(lane =>
-        new FieldEnd(Density, Number, lane.Name, _test.Losses(lane.Network), _test.Asymmetries(lane.Network), _test.PathDependence(lane.Network)));
+        new FieldEnd(Density, Number, lane.Name, _test.Losses(lane.Network), _test.Asymmetries(lane.Network), _test.AsymmetryError(lane.Network), _task.Dimension == 2 ? _test.PathDependence(lane.Network) : []));
 
-    /// <summary>Points drawn from each network's score, x₁, y₁, x₂, …, and, under "density", from the density itself.</summary>
+    /// <summary>Points drawn from each network's score, point after point, and, under "density", from the density itself.</summary>
     public Dictionary<string, float[]> Samples()
     {
         using var scope = NewDisposeScope();
         var samples = new Dictionary<string, float[]> { ["density"] = Numbers(_task.Points("picture", _sizes.Samples)) };
         foreach (ScoreLane lane in _lanes) {
-            samples[lane.Name] = Numbers(ProbabilityFlow.Sample(lane.Network, _task, _sizes.Samples, _sizes.FlowSteps));
+            samples[lane.Name] = Numbers(ProbabilityFlow.Sample(lane.Network, _task, _sizes, _sizes.Samples));
         }
         return samples;
 

@@ -14,21 +14,22 @@ internal sealed class FieldTest : IDisposable
     private readonly ConservativenessSizes _sizes;
     private readonly NoisyPoints _test;
     private readonly NoisyPoints _ends;
+    private readonly Tensor[] _probes;
 
     public FieldTest(ConservativenessSizes sizes, ScoreTask task)
     {
         _sizes = sizes;
-        Levels = [.. Enumerable.Range(0, sizes.Levels).Select(i =>
-            ScoreTask.LowNoise * Math.Pow(ScoreTask.HighNoise / ScoreTask.LowNoise, i / (double)Math.Max(1, sizes.Levels - 1)))];
+        Levels = sizes.TestLevels;
         _test = Kept(task.AtLevels("test", Levels, sizes.TestPoints));
         _ends = Kept(task.AtLevels("ends", Levels, 2 * sizes.Pairs));
+        _probes = [.. Enumerable.Range(0, sizes.TestProbes).Select(i => task.Probes("test probes", i, _test.Points).DetachFromDisposeScope())];
     }
 
     /// <summary>σ of each level, increasing.</summary>
     public double[] Levels { get; }
 
     /// <summary>The loss of denoising score matching at each level.</summary>
-    public double[] Losses(ScoreNetwork network)
+    public double[] Losses(nn.Module<Tensor, Tensor, Tensor> network)
     {
         using var scope = NewDisposeScope();
         using IDisposable frozen = no_grad();
@@ -37,10 +38,63 @@ internal sealed class FieldTest : IDisposable
     }
 
     /// <summary>
-    /// ½(tr SSᵀ − tr SS)/tr SSᵀ at each level, the mean over the points: 0 for a gradient, ½ for S of independent entries, 1 for a pure
-    /// rotation (Chao et al. 2023). Exact, from all of S.
+    /// ½(tr SSᵀ − tr SS)/tr SSᵀ at each level: 0 for a gradient, ½ for S of independent entries, 1 for a pure rotation (Chao et al. 2023). In the
+    /// plane exact, from all of S, the mean over the points; with probes v of random signs the mean of ¼‖(S − Sᵀ)v‖² over points and probes, divided
+    /// by that of ‖Sᵀv‖² (Hutchinson 1990).
     /// </summary>
-    public double[] Asymmetries(ScoreNetwork network)
+    public double[] Asymmetries(nn.Module<Tensor, Tensor, Tensor> network)
+    {
+        if (_probes.Length > 0) {
+            (double[] rotations, double[] sizes) = Traces(network, _probes);
+            return [.. rotations.Zip(sizes, (rotation, size) => rotation / size)];
+        }
+        return Exact(network);
+    }
+
+    /// <summary>
+    /// The standard error of the mean over all levels that the choice of probes leaves, by the jackknife: the estimate without each probe in turn. Zero
+    /// where it is exact.
+    /// </summary>
+    public double AsymmetryError(nn.Module<Tensor, Tensor, Tensor> network)
+    {
+        int count = _probes.Length;
+        if (count < 2) {
+            return 0;
+        }
+        (double[] Rotations, double[] Sizes)[] each = [.. _probes.Select(probe => Traces(network, [probe]))];
+        double[] without = [.. Enumerable.Range(0, count).Select(left => Enumerable.Range(0, _sizes.Levels).Average(level =>
+            each.Where((_, i) => i != left).Sum(one => one.Rotations[level]) / each.Where((_, i) => i != left).Sum(one => one.Sizes[level])))];
+        double mean = without.Average();
+        return Math.Sqrt((count - 1.0) / count * without.Sum(value => (value - mean) * (value - mean)));
+    }
+
+    // The means of ¼‖(S − Sᵀ)v‖² and ‖Sᵀv‖² at each level.
+    private (double[] Rotations, double[] Sizes) Traces(nn.Module<Tensor, Tensor, Tensor> network, Tensor[] probes)
+    {
+        var rotations = new double[_sizes.Levels];
+        var sizes = new double[_sizes.Levels];
+        foreach (Tensor v in probes) {
+            using var scope = NewDisposeScope();
+            Tensor x = _test.Points.detach().requires_grad_(), w = zeros_like(v).requires_grad_();
+            Tensor field = network.forward(x, _test.Sigma);
+            Tensor transposed = Gradient.Of(field.mul(v).sum(), x)[0];
+            Tensor straight = Gradient.Of(Gradient.Differentiable(field.mul(w).sum(), x)[0].mul(v).sum(), w)[0];
+            using Scalar quarter = 0.25f.ToScalar();
+            Add(rotations, straight.sub(transposed).square().sum(1L, false).mul(quarter));
+            Add(sizes, transposed.square().sum(1L, false));
+        }
+        return (rotations, sizes);
+
+        void Add(double[] to, Tensor values)
+        {
+            double[] means = Means(values);
+            for (int i = 0; i < means.Length; i++) {
+                to[i] += means[i] / probes.Length;
+            }
+        }
+    }
+
+    private double[] Exact(nn.Module<Tensor, Tensor, Tensor> network)
     {
         using var scope = NewDisposeScope();
         Tensor x = _test.Points.detach().requires_grad_();
@@ -56,7 +110,7 @@ internal sealed class FieldTest : IDisposable
     /// The log-density of one noisy point over another, from the integral of the score along x first and along y first: the root mean
     /// square of their difference, relative to that of the integral along the straight line, at each level.
     /// </summary>
-    public double[] PathDependence(ScoreNetwork network)
+    public double[] PathDependence(nn.Module<Tensor, Tensor, Tensor> network)
     {
         using var scope = NewDisposeScope();
         using IDisposable frozen = no_grad();
@@ -90,6 +144,9 @@ internal sealed class FieldTest : IDisposable
             points.Points.Dispose();
             points.Noise.Dispose();
             points.Sigma.Dispose();
+        }
+        foreach (Tensor probe in _probes) {
+            probe.Dispose();
         }
     }
 

@@ -18,7 +18,7 @@ internal class ScoreLane : IDisposable
     public ScoreLane(string name, ConservativenessSizes sizes, ScoreTask task)
     {
         (Name, Sizes, Task) = (name, sizes, task);
-        Network = new ScoreNetwork(2, sizes.Hidden, task.Seed);
+        Network = task.NewNetwork();
         Network.to(task.Device);
         Parameters = [.. Network.parameters()];
         Adam = optim.Adam(Parameters, sizes.LearningRate, eps: sizes.Epsilon);
@@ -27,7 +27,7 @@ internal class ScoreLane : IDisposable
     /// <summary>The word for it in metrics, figures and plots.</summary>
     public string Name { get; }
 
-    public ScoreNetwork Network { get; }
+    public nn.Module<Tensor, Tensor, Tensor> Network { get; }
 
     /// <summary>The step that is its first of its own; before that it is plain.</summary>
     public virtual int FirstStep => 0;

@@ -19,7 +19,7 @@ internal sealed class ConservativeProblem : OrderProblem
     public ConservativeProblem(ProblemSizes sizes, long seed, Device device)
     {
         _sizes = new ConservativenessSizes { Steps = sizes.Steps, WarmUpSteps = sizes.WarmUpSteps, PenaltyWarmUpSteps = 0, Batch = 128, TestPoints = 100 };
-        _task = new ScoreTask("eight-gaussians", seed, device);
+        _task = new PlaneTask("eight-gaussians", _sizes, seed, device);
         _network = new ScoreNetwork(2, sizes.Hidden, seed);
         _network.to(device);
         _rotation = new Rotation(_task, _network, sizes.Points);
