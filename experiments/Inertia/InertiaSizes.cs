@@ -66,6 +66,9 @@ internal sealed record InertiaSizes
 
     public int FunctionIterations { get; init; } = 8;
 
+    /// <summary>Tolerance of w's solves. What a step leaves of the constraint the next one takes, so that it need not be small.</summary>
+    public double WeightsTolerance { get; init; } = 1e-2;
+
     public required int RecordEvery { get; init; }
 
     public required int CheckpointEvery { get; init; }
@@ -83,10 +86,10 @@ internal sealed record InertiaSizes
             Vectors = 8,
             Steps = 60,
             BatchSize = 50,
-            FunctionTimeDescents = 6,
-            FunctionTimePenaltyDescents = 4,
-            WeightsTimeDescents = 40,
-            WeightsTimeTensorDescents = 15,
+            FunctionTimeDescents = 5,
+            FunctionTimePenaltyDescents = 3,
+            WeightsTimeDescents = 15,
+            WeightsTimeTensorDescents = 7,
             FunctionWarmUp = 15,
             RecordEvery = 15,
             CheckpointEvery = 30,
@@ -102,10 +105,10 @@ internal sealed record InertiaSizes
             Vectors = 16,
             Steps = 1000,
             BatchSize = 128,
-            FunctionTimeDescents = 6,
-            FunctionTimePenaltyDescents = 4,
-            WeightsTimeDescents = 40,
-            WeightsTimeTensorDescents = 15,
+            FunctionTimeDescents = 5,
+            FunctionTimePenaltyDescents = 3,
+            WeightsTimeDescents = 15,
+            WeightsTimeTensorDescents = 7,
             FunctionWarmUp = 200,
             RecordEvery = 100,
             CheckpointEvery = 100,
@@ -121,10 +124,10 @@ internal sealed record InertiaSizes
             Vectors = 64,
             Steps = 10000,
             BatchSize = 500,
-            FunctionTimeDescents = 6,
-            FunctionTimePenaltyDescents = 4,
-            WeightsTimeDescents = 40,
-            WeightsTimeTensorDescents = 15,
+            FunctionTimeDescents = 5,
+            FunctionTimePenaltyDescents = 3,
+            WeightsTimeDescents = 15,
+            WeightsTimeTensorDescents = 7,
             FunctionWarmUp = 1000,
             RecordEvery = 500,
             CheckpointEvery = 500,

@@ -16,15 +16,15 @@ internal static class OrthogonalGroup
     }
 
     /// <summary>
-    /// Elements whose products come near every other: rotations by one radian, which no number of turns brings back, about two axes, and the inversion.
+    /// Elements whose products come near every other: a rotation by one radian, which no number of turns brings back, and one about another axis with
+    /// the inversion.
     /// </summary>
     public static Tensor[] Generators()
     {
         (float c, float s) = ((float)Math.Cos(1), (float)Math.Sin(1));
         return [
             tensor(new float[] { 1, 0, 0, 0, c, -s, 0, s, c }).view(3, 3),
-            tensor(new float[] { c, -s, 0, s, c, 0, 0, 0, 1 }).view(3, 3),
-            tensor(new float[] { -1, 0, 0, 0, -1, 0, 0, 0, -1 }).view(3, 3),
+            tensor(new float[] { -c, s, 0, -s, -c, 0, 0, 0, -1 }).view(3, 3),
         ];
     }
 

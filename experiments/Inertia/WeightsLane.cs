@@ -16,7 +16,7 @@ internal sealed class WeightsLane : InertiaLane
         foreach (Tensor g in OrthogonalGroup.Generators()) {
             constraints.AddRange(network.Layers.Select(layer => Constraint.EquivariantWeights(layer.Weight, Operator(layer.To, g), Operator(layer.From, g))));
         }
-        _optimizer = new NullSpaceOptimizer(Adam, Parameters, Constraint.All(constraints), rate: 1) { Tolerance = 1e-6 };
+        _optimizer = new NullSpaceOptimizer(Adam, Parameters, Constraint.All(constraints), rate: 1) { Tolerance = sizes.WeightsTolerance };
     }
 
     /// <inheritdoc/>
