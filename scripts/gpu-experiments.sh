@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
 done
 
 failed=()
-for name in ${EXPERIMENTS:-scale sparsity equivariance conservativeness null-space-order periodic}; do
+for name in ${EXPERIMENTS:-scale sparsity sparsity-sweep equivariance preserve conservativeness conservativeness-images null-space-order periodic}; do
     echo
     echo "== $name"
     dotnet "$app" "$name" --device "$device" ${passed[@]+"${passed[@]}"} --out "${out:-results/gpu}/$name" --resume || failed+=("$name")

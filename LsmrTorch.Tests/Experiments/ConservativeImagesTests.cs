@@ -1,0 +1,160 @@
+using System.Text.Json.Nodes;
+using LsmrTorch.Datasets;
+using LsmrTorch.Experiments.Conservativeness;
+using LsmrTorch.Experiments.Running;
+using NUnit.Framework;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch.Tests.Experiments;
+
+/// <summary>Score models of images: what is measured of them, and the whole experiment at a size of seconds.</summary>
+public class ConservativeImagesTests : ExperimentRunTests
+{
+    private static readonly ConservativenessSizes s_tiny = ConservativenessSizes.ForImages("smoke", "generated") with {
+        Images = new ImageSizes { Side = 4, Width = 4, Multipliers = [1, 2], Blocks = 1 },
+        Batch = 6,
+        Points = 2,
+        Steps = 24,
+        WarmUpSteps = 14,
+        PenaltyWarmUpSteps = 6,
+        MetricSteps = 4,
+        Penalties = [1, 10],
+        LongPenalty = 5,
+        LongSteps = 2,
+        Levels = 3,
+        TestPoints = 4,
+        TestProbes = 3,
+        Samples = 3,
+        FlowSteps = 3,
+        RecordEvery = 6,
+        CheckpointEvery = 4,
+    };
+
+    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+
+    [Test]
+    public void Images_are_means_of_squares_normalised_by_the_training_images()
+    {
+        using var scope = NewDisposeScope();
+        using Cifar10 data = Cifar10Generator.Generate(30, 10, 4);
+        var images = new ScoreImages(data, 8);
+        Tensor squares = data.TrainImages.to(float64).view(30, 3, 8, 4, 8, 4).mean([3L, 5]);
+        Tensor mean = squares.mean([0L, 2, 3], keepdim: true), deviation = squares.sub(mean).square().sum([0L, 2, 3], keepdim: true).div((30 * 64) - 1).sqrt();
+        double[] expected = squares.sub(mean).div(deviation).reshape(-1).data<double>().ToArray();
+        // float32 sums of pixels up to 255.
+        Assert.That(images.Training.Select(value => (double)value), Is.EqualTo(expected).Within(1e-4));
+        Assert.That((images.Dimension, images.Test.Length), Is.EqualTo((192, 1920)));
+        Assert.That(() => new ScoreImages(data, 5), Throws.ArgumentException.With.Message.Contains("5"));
+    }
+
+    [Test]
+    public void The_residual_and_the_asymmetry_are_those_of_all_of_S()
+    {
+        using var scope = NewDisposeScope();
+        ImageTask task = Task();
+        using nn.Module<Tensor, Tensor, Tensor> network = task.NewNetwork();
+        NoisyPoints points = task.Batch("rotation", 3, 2);
+        Tensor S = Jacobian(network, points).mul(points.Sigma.to(float64).view(-1, 1, 1));        // of σ² s
+        Tensor v = task.Probes("probes", 3, points.Points).to(float64).unsqueeze(2);
+        Tensor expected = S.sub(S.transpose(1, 2)).matmul(v).reshape(-1);
+        Rotation rotation = new Rotation(task, network, 2, JacobianProducts.Differences).At(3);
+        // Sums of 48 products in float32, against entries of their size.
+        Check.Close(rotation.Residual().detach().to(float64).reshape(-1), expected, 1e-4, "c", floor: 0.1);
+        Check.Close(rotation.Constraint.Evaluate([.. network.parameters()]).to(float64).reshape(-1), expected, 1e-4, "the constraint", floor: 0.1);
+
+        using var test = new FieldTest(s_tiny, task);
+        NoisyPoints at = task.AtLevels("test", test.Levels, s_tiny.TestPoints);
+        Tensor all = Jacobian(network, at);
+        var rotations = new double[3];
+        var sizes = new double[3];
+        for (int probe = 0; probe < s_tiny.TestProbes; probe++) {
+            Tensor w = task.Probes("test probes", probe, at.Points).to(float64).unsqueeze(2);
+            Tensor transposed = all.transpose(1, 2).matmul(w), difference = all.matmul(w).sub(transposed);
+            for (int level = 0; level < 3; level++) {
+                rotations[level] += difference.narrow(0, 4 * level, 4).square().sum().item<double>() / 4;
+                sizes[level] += transposed.narrow(0, 4 * level, 4).square().sum().item<double>();
+            }
+        }
+        Assert.That(test.Asymmetries(network), Is.EqualTo(rotations.Zip(sizes, (rotation, size) => rotation / size).ToArray()).Within(0.1).Percent);
+        Assert.That(test.AsymmetryError(network), Is.GreaterThan(0).And.LessThan(rotations.Zip(sizes, (rotation, size) => rotation / size).Average()));
+        Check.LeavesNoTensors(() => {
+            test.Asymmetries(network);
+            test.AsymmetryError(network);
+        });
+    }
+
+    [Test]
+    public void Steps_by_differences_leave_no_tensors_and_reduce_the_constraint()
+    {
+        using var scope = NewDisposeScope();
+        using var lane = new ConstrainedLane(s_tiny with { WarmUpSteps = 0, MetricSteps = 0, Rate = 1, Steps = 100 }, Task());
+        lane.Step(0);
+        Check.LeavesNoTensors(() => lane.Step(1));
+        Assert.That(lane.LastStep!.Projected);
+        Assert.That(lane.LastStep.PredictedConstraintNorm, Is.LessThan(lane.LastStep.ConstraintNorm));
+    }
+
+    [Test]
+    public void The_figures_are_finite_numbers_under_the_names_that_were_promised()
+    {
+        Assert.That(Code, Is.Zero);
+        JsonObject figures = Figures("whole");
+        var names = from measure in new[] { "asymmetry_generated", "asymmetry_standard_error_generated", "score_loss_generated", "seconds_per_step" }
+                    from network in new[] { "plain", "penalty", "penalty_long", "ours" }
+                    select $"{measure}_{network}";
+        Assert.That(figures.Select(figure => figure.Key), Is.SupersetOf(names.Append("asymmetry_generated_plain_over_ours").Append("score_loss_generated_ours_over_plain")));
+        foreach ((string name, JsonNode? value) in figures) {
+            Assert.That(double.IsFinite(value!.GetValue<double>()), name);
+        }
+        using SkiaSharp.SKBitmap samples = SkiaSharp.SKBitmap.Decode(Folder["whole/plots/samples-generated.png"]);
+        Assert.That((samples.Width, samples.Height), Is.EqualTo((6 + (3 * 54), 6 + (4 * 54))));        // three images of the data, plain, the penalty, ours
+    }
+
+    [TestCase(8)]       // plain and the penalties
+    [TestCase(20)]      // all networks
+    public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
+    {
+        string name = $"stopped-{after}";
+        using var stop = new CancellationTokenSource();
+        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
+            CheckpointWritten = done => {
+                if (done == after) {
+                    stop.Cancel();
+                }
+            },
+        };
+        Assert.That(() => new ConservativeImagesExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
+        (int code, string output) = Run(name, resume: true);
+        Assert.That(code, Is.Zero);
+        Assert.That(output, Does.Contain($"Going on after step {after} of 24."));
+        foreach ((string figure, JsonNode? value) in Figures("whole").Where(figure => !figure.Key.Contains("seconds"))) {
+            Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
+        }
+    }
+
+    // ∂(σ s)ᵢ/∂xⱼ at each point, in float64, row by row.
+    private static Tensor Jacobian(nn.Module<Tensor, Tensor, Tensor> network, NoisyPoints points)
+    {
+        Tensor x = points.Points.detach().requires_grad_();
+        Tensor field = network.forward(x, points.Sigma);
+        return stack([.. Enumerable.Range(0, (int)field.size(1)).Select(i => Gradient.Of(field.select(1, i).sum(), x)[0])], 1).to(float64);
+    }
+
+    private static ImageTask Task()
+    {
+        using Cifar10 data = Cifar10Generator.Generate(40, 20, 5);
+        return new ImageTask("generated", new ScoreImages(data, 4), s_tiny, 5, CPU);
+    }
+
+    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 3, Threads = 1, Resume = resume };
+
+    private (int Code, string Output) Run(string name, bool resume)
+    {
+        var output = new StringWriter();
+        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
+        return (new ConservativeImagesExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
+    }
+
+    private JsonObject Figures(string run) => (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
+}
