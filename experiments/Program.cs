@@ -7,6 +7,7 @@ using LsmrTorch.Experiments.Benchmark;
 using LsmrTorch.Experiments.Conditioning;
 using LsmrTorch.Experiments.Conservativeness;
 using LsmrTorch.Experiments.Equivariance;
+using LsmrTorch.Experiments.FineTune;
 using LsmrTorch.Experiments.GpCalibration;
 using LsmrTorch.Experiments.GradientCheck;
 using LsmrTorch.Experiments.GradientCost;
@@ -40,6 +41,7 @@ internal static class Program
         new PreserveExperiment(),
         new GradientCostExperiment(),
         new ScaleExperiment(),
+        new FineTuneExperiment(),
         new GpCalibrationExperiment(),
         new InertiaExperiment(),
     ];

@@ -206,7 +206,8 @@ public class ProjectionOrderTests
         }
         NullSpaceOptimizer rest = Optimizer(resumed);
         saved.Position = 0;
-        rest.load_state_dict(new BinaryReader(saved));
+        using (NewDisposeScope())
+            rest.load_state_dict(new BinaryReader(saved));
         Assert.That(rest.Steps, Is.EqualTo(4));
         for (int i = 4; i < 9; i++)
             Step(rest, resumedLoss);

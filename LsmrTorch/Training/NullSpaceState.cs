@@ -55,6 +55,8 @@ public sealed partial class NullSpaceOptimizer
             mean.Load(reader);
         }
         inner.load_state_dict(reader);
+        foreach (SGD.State state in inner.state_dict().State.OfType<SGD.State>())
+            state.momentum_buffer?.DetachFromDisposeScope();    // TorchSharp 0.107 leaves them to the caller's scope
         (Steps, jacobianNorm) = (steps, norm);
     }
 
