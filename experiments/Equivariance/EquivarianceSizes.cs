@@ -34,10 +34,10 @@ internal sealed record EquivarianceSizes
     public int FunctionImages { get; init; } = 32;
 
     /// <summary>Every how many steps the constraint on the function is projected on.</summary>
-    public int FunctionEvery { get; init; } = 4;
+    public int FunctionEvery { get; init; } = 1;
 
-    /// <summary>Its κ.</summary>
-    public double FunctionRate { get; init; } = 0.1;
+    /// <summary>Its κ at the highest learning rate.</summary>
+    public double FunctionRate { get; init; } = 0.2;
 
     /// <summary>Its damping.</summary>
     public double FunctionDamp { get; init; } = 0.1;
@@ -72,7 +72,7 @@ internal sealed record EquivarianceSizes
             BatchSize = 128,
             Epochs = 12,
             Penalties = [0.1, 1],
-            FunctionWarmUp = 4,
+            FunctionWarmUp = 1,
         },
         "paper" => new EquivarianceSizes {
             Widths = [64, 128, 256],

@@ -4,16 +4,19 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch.Experiments.Equivariance;
 
-/// <summary>Ours, F: from the end of the warm-up on, every few steps are held to f(gx) = f(x) on some images of the batch, g drawn anew.</summary>
+/// <summary>
+/// Ours, F: from the end of the warm-up on steps are held to f(gx) = f(x) on some images of the batch, a g drawn anew for each. κ falls with the
+/// learning rate: what the correction breaks, the gradient must be able to mend.
+/// </summary>
 internal sealed class FunctionLane : EquivarianceLane
 {
     private readonly NullSpaceOptimizer _optimizer;
     private Tensor? _images;
-    private int _element;
+    private Tensor? _turned;
 
     public FunctionLane(string name, IReadOnlyList<int> widths, EquivarianceSizes sizes, long warmUp, long seed, Device device) : base(name, widths, sizes, seed, device)
     {
-        Constraint constraint = Constraint.Equivariance(Settled, () => _images!, x => SquareGroup.Act(_element, x));
+        Constraint constraint = Constraint.Equivariance(Settled, () => _images!, _ => _turned!, products: JacobianProducts.Differences);
         _optimizer = new NullSpaceOptimizer(Inner, Parameters, constraint, sizes.FunctionRate, sizes.FunctionDamp) {
             WarmUp = warmUp,
             Every = sizes.FunctionEvery,
@@ -25,7 +28,8 @@ internal sealed class FunctionLane : EquivarianceLane
     protected override void Update(Batch batch, int step)
     {
         _images = batch.Images.narrow(0, 0, Math.Min(Sizes.FunctionImages, batch.Images.size(0)));
-        _element = RandomSymmetries.Element(Seeds.Managed(Seed, "function", step));
+        _turned = RandomSymmetries.Of(_images, Seeds.Managed(Seed, "functions", step));
+        _optimizer.Rate = Sizes.FunctionRate * Inner.ParamGroups.First().LearningRate / Sizes.Peak;
         NullSpaceReport report = _optimizer.step();
         if (report.Projected) {
             LastStep = report;
