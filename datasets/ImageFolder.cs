@@ -68,6 +68,14 @@ public sealed class ImageFolder
         }
     }
 
+    /// <summary>At most <paramref name="count"/> of its images, evenly spread over the list, and so over the classes; the classes stay.</summary>
+    public ImageFolder Spread(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        int all = Images.Count;
+        return all <= count ? this : new ImageFolder(Classes, ClassNames, [.. Enumerable.Range(0, count).Select(i => Images[(int)((long)i * all / count)])]);
+    }
+
     private static bool IsImage(string file) => s_endings.Contains(Path.GetExtension(file).ToLowerInvariant());
 
     private static string[] Folders(string part) =>

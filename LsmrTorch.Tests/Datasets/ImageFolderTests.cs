@@ -48,6 +48,20 @@ public class ImageFolderTests
     }
 
     [Test]
+    public void Some_of_the_images_are_spread_over_the_classes_and_keep_their_labels()
+    {
+        foreach (string name in new[] { "c0/a", "c0/b", "c1/a", "c1/b", "c2/a", "c2/b", "c3/a" }) {
+            Image($"val/{name}.png");
+        }
+        ImageFolder folder = ImageFolder.Open(_root.FullName, "val");
+        Assert.That(folder.Spread(3).Images, Is.EqualTo(new[] { folder.Images[0], folder.Images[2], folder.Images[4] }));
+        Assert.That(folder.Spread(3).Classes, Has.Count.EqualTo(4));
+        Assert.That(folder.Spread(7).Images, Is.EqualTo(folder.Images));
+        Assert.That(folder.Spread(9).Images, Is.EqualTo(folder.Images));
+        Assert.That(() => folder.Spread(0), Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
     public void What_is_missing_is_named()
     {
         Refuses("val", "val does not exist");

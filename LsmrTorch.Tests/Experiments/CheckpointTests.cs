@@ -44,7 +44,7 @@ public class CheckpointTests
 
     [Test]
     public void Leaves_no_partial_file_beside_it() =>
-        Assert.That(Directory.GetFiles(_folder.Path), Is.EqualTo(new[] { _path }));
+        Assert.That(Directory.GetFiles(_folder.FullName), Is.EqualTo(new[] { _path }));
 
     [TestCase(0, "is damaged (it is not a checkpoint of this program)")]
     [TestCase(10, "is damaged (it is not a checkpoint of this program)")]

@@ -38,14 +38,62 @@ public class ConservativeImagesTests : ExperimentRunTests
     {
         using var scope = NewDisposeScope();
         using Cifar10 data = Cifar10Generator.Generate(30, 10, 4);
-        var images = new ScoreImages(data, 8);
+        var images = new ScoreImages(data.TrainImages, data.TestImages, 8);
         Tensor squares = data.TrainImages.to(float64).view(30, 3, 8, 4, 8, 4).mean([3L, 5]);
         Tensor mean = squares.mean([0L, 2, 3], keepdim: true), deviation = squares.sub(mean).square().sum([0L, 2, 3], keepdim: true).div((30 * 64) - 1).sqrt();
         double[] expected = squares.sub(mean).div(deviation).reshape(-1).data<double>().ToArray();
         // float32 sums of pixels up to 255.
         Assert.That(images.Training.Select(value => (double)value), Is.EqualTo(expected).Within(1e-4));
         Assert.That((images.Dimension, images.Test.Length), Is.EqualTo((192, 1920)));
-        Assert.That(() => new ScoreImages(data, 5), Throws.ArgumentException.With.Message.Contains("5"));
+        Assert.That(() => new ScoreImages(data.TrainImages, data.TestImages, 5), Throws.ArgumentException.With.Message.Contains("5"));
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
+    public void Photographs_of_a_folder_are_images_too(bool hasTraining)
+    {
+        using var root = new TemporaryFolder();
+        byte[] shades = [10, 40, 90, 160, 250, 200, 120, 60, 30, 0];
+        for (int i = 0; i < shades.Length; i++) {
+            Photograph(root[$"val/c{i}/a.png"], shades[i]);
+        }
+        File.WriteAllText(root["val/c9/b.png"], "no image");
+        for (int i = 0; hasTraining && i < 6; i++) {
+            Photograph(root[$"train/c{i}/a.png"], (byte)(2 * shades[i] / 3));
+        }
+        var output = new StringWriter();
+        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
+        Assert.That((FolderImages.IsAt(root.FullName), FolderImages.IsAt(root["val"])), Is.EqualTo((true, false)));
+        ScoreImages images = null!;
+        Check.LeavesNoTensors(() => images = FolderImages.Read(root.FullName, 8, console));
+        Assert.That(output.ToString(), Does.Contain("b.png"));
+        double[] training = hasTraining ? [.. shades.Take(6).Select(shade => (double)(byte)(2 * shade / 3))] : [.. shades.Where((_, i) => i % 5 != 0).Select(shade => (double)shade)];
+        double[] test = hasTraining ? [.. shades.Select(shade => (double)shade)] : [.. shades.Where((_, i) => i % 5 == 0).Select(shade => (double)shade)];
+        // The first channel is the shade everywhere, so that its mean and deviation are those of the shades, each in 64 pixels.
+        double mean = training.Average(), deviation = Math.Sqrt(training.Sum(shade => 64 * (shade - mean) * (shade - mean)) / ((64 * training.Length) - 1));
+        Assert.That(FirstChannel(images.Training), Is.EqualTo(training.Select(shade => (shade - mean) / deviation)).Within(1e-4));        // float32 sums of values up to 255
+        Assert.That(FirstChannel(images.Test), Is.EqualTo(test.Select(shade => (shade - mean) / deviation)).Within(1e-4));
+
+        IEnumerable<double> FirstChannel(float[] numbers) => numbers.Where((_, i) => i % 192 == 5).Select(value => (double)value);
+
+        static void Photograph(string path, byte shade)
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            using var bitmap = new SkiaSharp.SKBitmap(40, 64);
+            bitmap.Erase(new SkiaSharp.SKColor(shade, (byte)(shade / 2), (byte)(255 - shade)));
+            using FileStream file = File.Create(path);
+            bitmap.Encode(file, SkiaSharp.SKEncodedImageFormat.Png, 100);
+        }
+    }
+
+    [Test]
+    public void Too_few_photographs_are_an_error_of_one_sentence()
+    {
+        using var root = new TemporaryFolder();
+        Directory.CreateDirectory(root["val/c0"]);
+        File.WriteAllText(root["val/c0/a.png"], "no image");
+        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, CancellationToken.None);
+        Assert.That(() => FolderImages.Read(root.FullName, 8, console), Throws.InstanceOf<ExperimentException>().With.Message.Contains("has 0 images"));
     }
 
     [Test]
@@ -144,7 +192,7 @@ public class ConservativeImagesTests : ExperimentRunTests
     private static ImageTask Task()
     {
         using Cifar10 data = Cifar10Generator.Generate(40, 20, 5);
-        return new ImageTask("generated", new ScoreImages(data, 4), s_tiny, 5, CPU);
+        return new ImageTask("generated", new ScoreImages(data.TrainImages, data.TestImages, 4), s_tiny, 5, CPU);
     }
 
     private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 3, Threads = 1, Resume = resume };

@@ -60,7 +60,7 @@ public class TorchVisionTests
         using var folder = new TemporaryFolder();
         using var scope = NewDisposeScope();
         Cifar10Generator.Write(folder["CIFAR10/cifar-10-batches-bin"], 1, 10_000, seed: 2);
-        using utils.data.Dataset theirs = package.Cifar10(folder.Path, train: false);
+        using utils.data.Dataset theirs = package.Cifar10(folder.FullName, train: false);
         Assert.That(theirs.Count, Is.EqualTo(10_000));
         using Cifar10 ours = Cifar10Generator.Generate(5, 10_000, seed: 2);
         Dictionary<string, Tensor> third = theirs.GetTensor(3);

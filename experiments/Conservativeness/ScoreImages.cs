@@ -1,4 +1,3 @@
-using LsmrTorch.Datasets;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -10,21 +9,23 @@ namespace LsmrTorch.Experiments.Conservativeness;
 /// </summary>
 internal sealed class ScoreImages
 {
-    private const int Side = 32;
+    /// <summary>Pixels in a row of the images that come in.</summary>
+    public const int Side = 32;
 
-    /// <param name="data">Images of 32×32 pixels.</param>
+    /// <param name="training">Images B×3×32×32, uint8.</param>
+    /// <param name="test">The same that no network sees.</param>
     /// <param name="side">Pixels in a row of what becomes of them; it divides 32.</param>
-    public ScoreImages(Cifar10 data, int side)
+    public ScoreImages(Tensor training, Tensor test, int side)
     {
         if (side < 1 || Side % side != 0) {
             throw new ArgumentException($"The side of an image must divide {Side}, but is {side}.", nameof(side));
         }
         using var scope = NewDisposeScope();
         Dimension = 3 * side * side;
-        Tensor train = Averaged(data.TrainImages), test = Averaged(data.TestImages);
+        Tensor train = Averaged(training), tested = Averaged(test);
         Tensor mean = train.mean([0L, 2, 3], keepdim: true), deviation = train.std([0L, 2, 3], keepdim: true);
         Training = Numbers(train);
-        Test = Numbers(test);
+        Test = Numbers(tested);
 
         Tensor Averaged(Tensor images) => nn.functional.avg_pool2d(images.to_type(ScalarType.Float32), Side / side);
         float[] Numbers(Tensor images) => images.sub(mean).div(deviation).contiguous().data<float>().ToArray();

@@ -1,4 +1,4 @@
-namespace LsmrTorch.Tests.Datasets;
+namespace LsmrTorch.Tests;
 
 /// <summary>An empty folder for one test, removed with all that is in it.</summary>
 internal sealed class TemporaryFolder : IDisposable
