@@ -16,8 +16,7 @@ public class EquivarianceRunTests : ExperimentRunTests
         BatchSize = 16,
         Epochs = 3,
         Penalties = [0.5, 2],
-        FunctionWarmUp = 1,
-        FunctionEvery = 3,
+        TrainedEpochs = 1,
         FunctionImages = 4,
     };
 
@@ -28,7 +27,7 @@ public class EquivarianceRunTests : ExperimentRunTests
     {
         Assert.That(Code, Is.Zero);
         JsonObject figures = Figures("whole");
-        string[] networks = ["plain", "augmentation", "penalty", "f", "w", "augmentation_wide", "w_wide"];
+        string[] networks = ["plain", "augmentation", "penalty", "f", "f_augmentation", "f_trained", "w", "augmentation_wide", "w_wide"];
         Assert.That(figures.Select(figure => figure.Key), Is.SupersetOf(networks.SelectMany(network => new[] {
             $"generated_equivariance_error_{network}", $"generated_transformed_accuracy_{network}", $"generated_accuracy_{network}", $"generated_seconds_per_step_{network}",
         }).Append("generated_augmentation_over_ours_equivariance_error")));
@@ -49,7 +48,7 @@ public class EquivarianceRunTests : ExperimentRunTests
             Assert.That(File.ReadAllBytes(Folder["whole/plots/" + plot])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
         }
         JsonNode[] lines = [.. File.ReadAllLines(Folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
-        Assert.That(lines, Has.Length.EqualTo(8 * 3));
+        Assert.That(lines, Has.Length.EqualTo(10 * 3));
         foreach (JsonNode line in lines.Where(line => line["network"]!.GetValue<string>() is "w" or "w_wide")) {
             Assert.That(line["iterations"]!.GetValue<int>(), Is.InRange(1, 20));
         }

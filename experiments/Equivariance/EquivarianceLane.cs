@@ -105,6 +105,13 @@ internal class EquivarianceLane : IDisposable
     /// <summary>What is minimised in a step.</summary>
     protected virtual Tensor Loss(Batch batch, int step) => nn.functional.cross_entropy(Model.forward(batch.Images), batch.Labels);
 
+    /// <summary>The same loss of the batch with every image under a random symmetry.</summary>
+    protected Tensor AugmentedLoss(Batch batch, int step)
+    {
+        Tensor images = RandomSymmetries.Of(batch.Images, Seeds.Managed(Seed, "augmentation", step));
+        return nn.functional.cross_entropy(Model.forward(images), batch.Labels);
+    }
+
     /// <summary>What happens to the weights once they have a gradient.</summary>
     protected virtual void Update(Batch batch, int step) => Inner.step();
 

@@ -25,7 +25,8 @@ internal static class EquivarianceReport
             Notes = [
                 string.Create(CultureInfo.InvariantCulture, $"One seed; {testCount} test images, a standard error of {error:F1} points for an accuracy of a half. The equivariance error is ‖f(gx) − f(x)‖/‖f(x)‖ over the test images, g drawn for each."),
                 $"w and w_wide hold all weights W to W = g W ρ(g) from the first step; w_wide is so wide that its free weights are about as many as the others' (last column). "
-                    + "f projects every few steps on a part of the batch, solved in a few iterations.",
+                    + "f holds f(gx) = f(x) on a part of each batch, solved in a few iterations, from the first step; f_augmentation does so under augmentation, and "
+                    + $"f_trained after {sizes.TrainedEpochs} epochs without.",
                 $"'penalty' in the figures is {penalty}.",
             ],
             Plots = EquivariancePlots.Draw(state, penalty, folder),

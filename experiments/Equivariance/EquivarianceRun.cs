@@ -20,7 +20,7 @@ internal sealed class EquivarianceRun : IDisposable
     {
         (_sizes, _context, _data) = (sizes, context, data);
         (long seed, Device device) = (context.Settings.Seed, context.Device);
-        long warmUp = (long)sizes.FunctionWarmUp * data.PerEpoch;
+        long trained = (long)sizes.TrainedEpochs * data.PerEpoch;
         EquivarianceLane[] wide = sizes.IsWide ? [
             new AugmentedLane("augmentation_wide", sizes.WideWidths, sizes, seed, device),
             new WeightsLane("w_wide", sizes.WideWidths, sizes, seed, device),
@@ -29,7 +29,9 @@ internal sealed class EquivarianceRun : IDisposable
             new EquivarianceLane("plain", sizes.Widths, sizes, seed, device),
             new AugmentedLane("augmentation", sizes.Widths, sizes, seed, device),
             .. sizes.Penalties.Select(weight => new PenaltyLane(weight, sizes.Widths, sizes, seed, device)),
-            new FunctionLane("f", sizes.Widths, sizes, warmUp, seed, device),
+            new FunctionLane("f", sizes.Widths, sizes, warmUp: 0, augments: false, seed, device),
+            new FunctionLane("f_augmentation", sizes.Widths, sizes, warmUp: 0, augments: true, seed, device),
+            new FunctionLane("f_trained", sizes.Widths, sizes, trained, augments: false, seed, device),
             new WeightsLane("w", sizes.Widths, sizes, seed, device),
             .. wide,
         ];

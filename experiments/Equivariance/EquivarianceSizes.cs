@@ -33,11 +33,8 @@ internal sealed record EquivarianceSizes
     /// <summary>Images on which the constraint on the function is asked, in a step.</summary>
     public int FunctionImages { get; init; } = 32;
 
-    /// <summary>Every how many steps the constraint on the function is projected on.</summary>
-    public int FunctionEvery { get; init; } = 1;
-
     /// <summary>Its κ at the highest learning rate.</summary>
-    public double FunctionRate { get; init; } = 0.2;
+    public double FunctionRate { get; init; } = 0.5;
 
     /// <summary>Its damping.</summary>
     public double FunctionDamp { get; init; } = 0.1;
@@ -45,8 +42,8 @@ internal sealed record EquivarianceSizes
     /// <summary>Its iterations at most.</summary>
     public int FunctionIterations { get; init; } = 8;
 
-    /// <summary>Epochs before it.</summary>
-    public required int FunctionWarmUp { get; init; }
+    /// <summary>Epochs after which the network is trained that it takes hold of late.</summary>
+    public required int TrainedEpochs { get; init; }
 
     /// <summary>Whether the wide networks are trained too.</summary>
     public bool IsWide { get; init; } = true;
@@ -61,7 +58,7 @@ internal sealed record EquivarianceSizes
             BatchSize = 64,
             Epochs = 3,
             Penalties = [1],
-            FunctionWarmUp = 1,
+            TrainedEpochs = 2,
             FunctionImages = 8,
         },
         "small" => new EquivarianceSizes {
@@ -72,7 +69,7 @@ internal sealed record EquivarianceSizes
             BatchSize = 128,
             Epochs = 12,
             Penalties = [0.1, 1],
-            FunctionWarmUp = 1,
+            TrainedEpochs = 6,
         },
         "paper" => new EquivarianceSizes {
             Widths = [64, 128, 256],
@@ -82,7 +79,7 @@ internal sealed record EquivarianceSizes
             BatchSize = 128,
             Epochs = 200,
             Penalties = [0.01, 0.1, 1, 10],
-            FunctionWarmUp = 20,
+            TrainedEpochs = 100,
         },
         _ => throw new ExperimentException($"equivariance has no preset '{preset}', only smoke, small and paper."),
     };

@@ -43,13 +43,20 @@ internal sealed class FieldNet : nn.Module<Tensor, Tensor>
     public Linear Head => _head;
 
     /// <summary>Maps B×3×H×W, H and W divisible by four, to B×10.</summary>
-    public override Tensor forward(Tensor x)
+    public override Tensor forward(Tensor x) => Logits(x, (norm, at) => norm.forward(at));
+
+    /// <summary>The same, normalised by the statistics of these images; the running ones stay as they are.</summary>
+    public Tensor ByOwnStatistics(Tensor x) => Logits(x, (norm, at) =>
+        nn.functional.batch_norm(at, norm.running_mean!.clone(), norm.running_var!.clone(), training: true, eps: norm.eps));
+
+    private Tensor Logits(Tensor x, Func<BatchNorm2d, Tensor, Tensor> normalise)
     {
         using var scope = NewDisposeScope();
         Tensor at = x;
         for (int i = 0; i < _convolutions.Length; i++) {
             at = _convolutions[i].forward(at);
-            at = nn.functional.relu(_norms[i].forward(at.reshape(at.size(0), -1, SquareGroup.Order * at.size(2), at.size(3))).reshape(at.shape));
+            Tensor fields = at.reshape(at.size(0), -1, SquareGroup.Order * at.size(2), at.size(3));
+            at = nn.functional.relu(normalise(_norms[i], fields).reshape(at.shape));
             if (i is 1 or 3) {
                 at = nn.functional.avg_pool2d(at, 2);
             }
