@@ -34,7 +34,7 @@ internal sealed record EquivarianceSizes
     public int FunctionImages { get; init; } = 32;
 
     /// <summary>Its κ at the highest learning rate.</summary>
-    public double FunctionRate { get; init; } = 0.5;
+    public double FunctionRate { get; init; } = 1;
 
     /// <summary>Its damping.</summary>
     public double FunctionDamp { get; init; } = 0.1;
