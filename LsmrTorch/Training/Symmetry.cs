@@ -35,7 +35,10 @@ public abstract partial class Constraint
     /// f(g x) = ρ f(x) on a batch: c = f(g x) − ρ(f(x)). It holds the function on these inputs alone, costs backward passes, and a constant
     /// function satisfies it.
     /// </summary>
-    /// <param name="function">f, a function of the parameters; BatchNorm and dropout in evaluation mode.</param>
+    /// <param name="function">
+    /// f, a function of the parameters: dropout in evaluation mode, and BatchNorm in evaluation mode or by the statistics of these inputs, its running ones left alone.
+    /// Where those are still trained, take the second: by the running ones c falls with the size of the weights, which later statistics undo.
+    /// </param>
     /// <param name="batch">Called once a step for x.</param>
     /// <param name="onInput">g.</param>
     /// <param name="onOutput">ρ; null where the output is to stay the same.</param>
