@@ -50,7 +50,7 @@ public static class UciGenerator
 
     private static double[] Row(SplitMix64 random, int inputs, double[] slopes, double noise)
     {
-        double[] row = [.. Enumerable.Range(0, inputs + 1).Select(_ => Normal(random))];
+        double[] row = [.. Enumerable.Range(0, inputs + 1).Select(_ => random.Normal())];
         double value = slopes[0] * row[0] * Math.Tanh(row[1]);
         for (int j = 0; j < slopes.Length; j++) {
             value += Math.Sin(slopes[j] * row[j]) / (j + 1);
@@ -58,10 +58,6 @@ public static class UciGenerator
         row[inputs] = value + (noise * row[inputs]);
         return row;
     }
-
-    // Box and Muller 1958.
-    private static double Normal(SplitMix64 random) =>
-        Math.Sqrt(-2 * Math.Log(1 - random.Uniform(0, 1))) * Math.Cos(2 * Math.PI * random.Uniform(0, 1));
 
     private static int[] Order(int count, SplitMix64 random)
     {

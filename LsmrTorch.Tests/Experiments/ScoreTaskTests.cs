@@ -19,48 +19,9 @@ public class ScoreTaskTests
         Nodes = 200,
     };
 
-    [TestCase("eight-gaussians", 2.04, 0.0)]    // 2² / 2 + 0.2²
-    [TestCase("checkerboard", 1.3333, 0.0)]     // of a uniform number on [-2, 2]
-    public void The_densities_have_their_variances(string density, double variance, double mean)
-    {
-        float[] points = Densities.Sample(density, 20_000, new Random(1));
-        foreach (int coordinate in new[] { 0, 1 }) {
-            double[] values = [.. points.Where((_, i) => i % 2 == coordinate).Select(value => (double)value)];
-            // The mean of 20,000 numbers of deviation 1.4 is within 0.05 of theirs at five standard errors.
-            Assert.That(values.Average(), Is.EqualTo(mean).Within(0.05));
-            Assert.That(values.Average(value => value * value), Is.EqualTo(variance).Within(0.06));
-        }
-    }
-
-    [Test]
-    public void The_checkerboard_has_points_on_its_dark_squares_alone()
-    {
-        float[] points = Densities.Sample("checkerboard", 5000, new Random(2));
-        var squares = new HashSet<(int, int)>();
-        for (int i = 0; i < points.Length; i += 2) {
-            squares.Add(((int)Math.Floor(points[i] + 2), (int)Math.Floor(points[i + 1] + 2)));
-        }
-        Assert.That(squares.Count(square => square.Item1 is >= 0 and < 4 && square.Item2 is >= 0 and < 4), Is.EqualTo(8));
-        Assert.That(squares.Select(square => (square.Item1 + square.Item2) % 2).Distinct().ToArray(), Has.Length.EqualTo(1));
-    }
-
-    [Test]
-    public void The_spirals_turn_once_and_a_half_on_their_way_out()
-    {
-        float[] points = Densities.Sample("spirals", 4000, new Random(3));
-        for (int i = 0; i < points.Length; i += 2) {
-            // The nearest point of the two arms r = ±2t at the angle 3πt; noise of deviation 0.05 stays within five of it.
-            double nearest = Enumerable.Range(0, 2001).SelectMany(k => new[] { 1, -1 }.Select(side => {
-                double t = k / 2000.0;
-                return Math.Pow(points[i] - (side * 2 * t * Math.Cos(3 * Math.PI * t)), 2) + Math.Pow(points[i + 1] - (side * 2 * t * Math.Sin(3 * Math.PI * t)), 2);
-            })).Min();
-            Assert.That(Math.Sqrt(nearest), Is.LessThan(0.25));
-        }
-    }
-
     [Test]
     public void A_density_that_is_not_there_is_named() =>
-        Assert.That(() => Densities.Sample("rings", 1, new Random(1)), Throws.ArgumentException.With.Message.Contains("eight-gaussians"));
+        Assert.That(() => new PlaneTask("rings", s_sizes, 1, CPU), Throws.ArgumentException.With.Message.Contains("eight-gaussians"));
 
     [Test]
     public void The_points_follow_from_seed_use_and_number_alone()

@@ -18,8 +18,8 @@ internal sealed record ConservativenessSizes
     /// <summary>The largest noise.</summary>
     public double HighNoise { get; init; } = 3;
 
-    /// <summary>Names of <see cref="Densities"/>, or of the set of images.</summary>
-    public IReadOnlyList<string> Densities { get; init; } = Conservativeness.Densities.Names;
+    /// <summary><see cref="PlaneTask.Names"/>, or that of the set of images.</summary>
+    public IReadOnlyList<string> Densities { get; init; } = PlaneTask.Names;
 
     /// <summary>Runs of each density, with seeds that follow from the command line's.</summary>
     public int Seeds { get; init; } = 3;

@@ -16,7 +16,7 @@ internal static class ProbabilityFlow
         int steps = sizes.FlowSteps;
         var start = new float[task.Dimension * count];
         for (int i = 0; i < start.Length; i++) {
-            start[i] = (float)(sizes.HighNoise * Densities.Normal(random));
+            start[i] = (float)(sizes.HighNoise * Seeds.Normal(random));
         }
         Tensor x = tensor(start, device: task.Device).view(count, task.Dimension);
         for (int i = 0; i < steps; i++) {

@@ -80,7 +80,7 @@ internal abstract class ScoreTask(string density, ConservativenessSizes sizes, l
         float[] points = Clean(use, count, random);
         var noise = new float[points.Length];
         for (int i = 0; i < noise.Length; i++) {
-            noise[i] = (float)Densities.Normal(random);
+            noise[i] = (float)Seeds.Normal(random);
             points[i] += sigmas[i / Dimension] * noise[i];
         }
         using var scope = NewDisposeScope();

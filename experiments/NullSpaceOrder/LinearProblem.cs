@@ -123,7 +123,7 @@ internal sealed class LinearProblem : OrderProblem
 
     private static Tensor Normal(Random random, int rows, int columns, Device device)
     {
-        double[] values = [.. Enumerable.Range(0, rows * columns).Select(_ => Densities.Normal(random))];
+        double[] values = [.. Enumerable.Range(0, rows * columns).Select(_ => Seeds.Normal(random))];
         using Tensor flat = tensor(values, device: device);
         return flat.view(rows, columns);
     }

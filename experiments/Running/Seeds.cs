@@ -26,6 +26,10 @@ internal static class Seeds
     public static torch.Generator Torch(long seed, string use, long number = 0) =>
         new((ulong)Derive(seed, use, number), torch.CPU);
 
+    /// <summary>A normal number, mean 0, variance 1 (Box and Muller 1958).</summary>
+    public static double Normal(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+
     private static ulong Mix(ulong value)
     {
         value += 0x9E3779B97F4A7C15;
