@@ -94,7 +94,7 @@ public class ReadmeTests
         var A = LinearOperator.FromMatrix(linalg.vander(linspace(-1, 1, 30, dtype: float64), 5));
         var t = linspace(-1, 1, 30, dtype: float64);
         var result = linalg.lsmr(A, stack([t.exp(), zeros(30, float64), 3 * t], 1));
-        Console.WriteLine(string.Join(", ", result.Columns.Select(c => $"{c.Stop} after {c.Iterations}")));
+        Console.WriteLine(string.Join("; ", result.Columns.Select(c => $"{c.Stop}, |r| = {c.ResidualNorm:F4}")));
         #endregion
     }
 

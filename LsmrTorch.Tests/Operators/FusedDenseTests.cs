@@ -82,7 +82,8 @@ public class FusedDenseTests
         using var scope = NewDisposeScope();
         Tensor M = Problems.Matrix(30, 10, 10, 1), b = Problems.Random(2, 30);
         LsmrResult plain = linalg.lsmr(LinearOperator.FromMatrix(M), b), scaled = linalg.lsmr(LinearOperator.FromMatrix(M * scale), b);
-        Assert.That((scaled.Stop, scaled.Iterations), Is.EqualTo((plain.Stop, plain.Iterations)));
+        Assert.That(scaled.Stop, Is.EqualTo(plain.Stop));
+        Assert.That(scaled.Iterations, Is.EqualTo(plain.Iterations).Within(1), "no power of two: A's entries are rounded anew");
         Check.Close(scaled.Solution * scale, plain.Solution, 1e-8, "x");
     }
 
