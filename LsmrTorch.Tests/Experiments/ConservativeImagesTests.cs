@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>Score models of images: what is measured of them, and the whole experiment at a size of seconds.</summary>
-public class ConservativeImagesTests : ExperimentRunTests
+public class ConservativeImagesTests : TrainingRunTests
 {
     private static readonly ConservativenessSizes s_tiny = ConservativenessSizes.ForImages("smoke", "generated") with {
         Images = new ImageSizes { Side = 4, Width = 4, Multipliers = [1, 2], Blocks = 1 },
@@ -31,7 +31,9 @@ public class ConservativeImagesTests : ExperimentRunTests
         CheckpointEvery = 4,
     };
 
-    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+    protected override long Seed => 3;
+
+    internal override int Execute(RunSettings settings, RunConsole console) => new ConservativeImagesExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void Images_are_means_of_squares_normalised_by_the_training_images()
@@ -163,22 +165,9 @@ public class ConservativeImagesTests : ExperimentRunTests
     [TestCase(20)]      // all networks
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
-        string name = $"stopped-{after}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        Assert.That(() => new ConservativeImagesExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-        (int code, string output) = Run(name, resume: true);
-        Assert.That(code, Is.Zero);
+        (string name, string output) = StopAndResume(after);
         Assert.That(output, Does.Contain($"Going on after step {after} of 24."));
-        foreach ((string figure, JsonNode? value) in Figures("whole").Where(figure => !figure.Key.Contains("seconds"))) {
-            Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
-        }
+        HasFiguresOfTheWhole(name);
     }
 
     // ∂(σ s)ᵢ/∂xⱼ at each point, in float64, row by row.
@@ -194,15 +183,4 @@ public class ConservativeImagesTests : ExperimentRunTests
         using Cifar10 data = Cifar10Generator.Generate(40, 20, 5);
         return new ImageTask("generated", new ScoreImages(data.TrainImages, data.TestImages, 4), s_tiny, 5, CPU);
     }
-
-    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 3, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new ConservativeImagesExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
-    }
-
-    private JsonObject Figures(string run) => (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
 }

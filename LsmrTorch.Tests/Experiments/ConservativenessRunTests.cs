@@ -6,7 +6,7 @@ using NUnit.Framework;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds.</summary>
-public class ConservativenessRunTests : ExperimentRunTests
+public class ConservativenessRunTests : TrainingRunTests
 {
     private static readonly ConservativenessSizes s_tiny = new() {
         Densities = ["eight-gaussians", "checkerboard"],
@@ -31,7 +31,7 @@ public class ConservativenessRunTests : ExperimentRunTests
         CheckpointEvery = 10,
     };
 
-    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+    internal override int Execute(RunSettings settings, RunConsole console) => new ConservativenessExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void Is_a_command_of_the_runner()
@@ -115,46 +115,12 @@ public class ConservativenessRunTests : ExperimentRunTests
     [TestCase(160)]     // the end
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
-        string name = $"stopped-{after}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        if (after < 160) {
-            Assert.That(() => new ConservativenessExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-            File.AppendAllText(Folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
-        } else {
-            new ConservativenessExperiment().Execute(s_tiny, Settings(name, resume: false), console);
-        }
-        (int code, string output) = Run(name, resume: true);
-        Assert.That(code, Is.Zero);
+        (string name, string output) = StopAndResume(after, isLast: after == 160);
         Assert.That(output, Does.Contain($"Going on after step {after} of 160."));
-        Assert.That(File.ReadAllText(Folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(Folder["whole/metrics.jsonl"])));
-        foreach ((string figure, JsonNode? value) in Figures("whole").Where(figure => !figure.Key.Contains("seconds"))) {
-            Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
-        }
+        HasMetricsOfTheWhole(name);
+        HasFiguresOfTheWhole(name);
         foreach (string samples in new[] { "samples-eight-gaussians", "samples-checkerboard" }) {
             Assert.That(File.ReadAllBytes(Folder[$"{name}/plots/{samples}.png"]), Is.EqualTo(File.ReadAllBytes(Folder[$"whole/plots/{samples}.png"])));
         }
     }
-
-    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 11, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new ConservativenessExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
-    }
-
-    private JsonNode[] Lines(string run, string kind) => [.. File.ReadAllLines(Folder[run + "/metrics.jsonl"])
-        .Select(line => JsonNode.Parse(line)!).Where(line => line["kind"]!.GetValue<string>() == kind)];
-
-    private JsonObject Figures(string run) => (JsonObject)Json(run + "/summary.json")["figures"]!;
-
-    private JsonNode Json(string path) => JsonNode.Parse(File.ReadAllText(Folder[path]))!;
 }

@@ -6,7 +6,7 @@ using NUnit.Framework;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds.</summary>
-public class EquivarianceRunTests : ExperimentRunTests
+public class EquivarianceRunTests : TrainingRunTests
 {
     private static readonly EquivarianceSizes s_tiny = new() {
         Widths = [8, 8, 8],
@@ -20,7 +20,7 @@ public class EquivarianceRunTests : ExperimentRunTests
         FunctionImages = 4,
     };
 
-    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+    internal override int Execute(RunSettings settings, RunConsole console) => new EquivarianceExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void The_figures_are_finite_numbers_under_the_names_that_were_promised()
@@ -47,7 +47,7 @@ public class EquivarianceRunTests : ExperimentRunTests
         foreach (string plot in new[] { "accuracy.png", "equivariance-error.png" }) {
             Assert.That(File.ReadAllBytes(Folder["whole/plots/" + plot])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
         }
-        JsonNode[] lines = [.. File.ReadAllLines(Folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
+        JsonNode[] lines = Lines("whole");
         Assert.That(lines, Has.Length.EqualTo(10 * 3));
         foreach (JsonNode line in lines.Where(line => line["network"]!.GetValue<string>() is "w" or "w_wide")) {
             Assert.That(line["iterations"]!.GetValue<int>(), Is.InRange(1, 20));
@@ -59,40 +59,9 @@ public class EquivarianceRunTests : ExperimentRunTests
     [TestCase(3)]
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
-        string name = $"stopped-{after}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        if (after < s_tiny.Epochs) {
-            Assert.That(() => new EquivarianceExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-            File.AppendAllText(Folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
-        } else {
-            new EquivarianceExperiment().Execute(s_tiny, Settings(name, resume: false), console);
-        }
-        (int code, string output) = Run(name, resume: true);
-        Assert.That(code, Is.Zero);
+        (string name, string output) = StopAndResume(after, isLast: after == s_tiny.Epochs);
         Assert.That(output, Does.Contain($"Going on after epoch {after} of 3."));
-        foreach ((string figure, JsonNode? value) in Figures("whole")) {
-            if (!figure.Contains("second") && !figure.Contains("step")) {
-                Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
-            }
-        }
-        Assert.That(File.ReadAllText(Folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(Folder["whole/metrics.jsonl"])));
+        HasFiguresOfTheWhole(name, "w_step_over");
+        HasMetricsOfTheWhole(name);
     }
-
-    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 11, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new EquivarianceExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
-    }
-
-    private JsonObject Figures(string run) => (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
 }

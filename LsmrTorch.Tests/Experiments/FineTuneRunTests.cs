@@ -7,9 +7,15 @@ using SkiaSharp;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment `imagenet` at a size of seconds, on images that the test draws.</summary>
-public class FineTuneRunTests : ExperimentRunTests
+public class FineTuneRunTests : TrainingRunTests
 {
     private static readonly FineTuneSizes s_tiny = new() { IsSwinS = false, BatchSize = 3, Steps = 12, ChooseEvery = 2, CheckpointEvery = 4, LearningRate = 0.01 };
+
+    protected override long Seed => 5;
+
+    protected override string Data => Folder["images"];
+
+    internal override int Execute(RunSettings settings, RunConsole console) => new FineTuneExperiment().Execute(s_tiny, settings, console);
 
     protected override (int Code, string Output) RunWhole()
     {
@@ -24,7 +30,7 @@ public class FineTuneRunTests : ExperimentRunTests
                 File.WriteAllBytes(Path.Combine(folder, $"{i}.png"), data.ToArray());
             }
         }
-        return Run("whole", resume: false);
+        return base.RunWhole();
     }
 
     [Test]
@@ -45,20 +51,8 @@ public class FineTuneRunTests : ExperimentRunTests
     [TestCase(8)]
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
-        string name = $"stopped-{after}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        Assert.That(() => new FineTuneExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(Run(name, resume: true).Code, Is.Zero);
-        foreach ((string figure, JsonNode? value) in Figures("whole").Where(figure => !figure.Key.Contains("seconds"))) {
-            Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
-        }
+        (string name, _) = StopAndResume(after);
+        HasFiguresOfTheWhole(name);
     }
 
     [Test]
@@ -68,15 +62,4 @@ public class FineTuneRunTests : ExperimentRunTests
         Assert.That(code, Is.EqualTo(1));
         Assert.That(error, Does.Contain("--data DIR with a folder for each class"));
     }
-
-    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Data = Folder["images"], Seed = 5, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new FineTuneExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
-    }
-
-    private JsonObject Figures(string run) => (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
 }

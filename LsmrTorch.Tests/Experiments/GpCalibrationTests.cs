@@ -7,7 +7,7 @@ using NUnit.Framework;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds.</summary>
-public class GpCalibrationTests : ExperimentRunTests
+public class GpCalibrationTests : TrainingRunTests
 {
     private static readonly GpSizes s_tiny = GpSizes.Of("smoke") with {
         Generated = [new("few", 80, 3, 0.1), new("many", 1010, 3, 0.2)],
@@ -20,7 +20,9 @@ public class GpCalibrationTests : ExperimentRunTests
         SweepRows = 100,
     };
 
-    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+    protected override long Seed => 4;
+
+    internal override int Execute(RunSettings settings, RunConsole console) => new GpCalibrationExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void Is_a_command_of_the_runner()
@@ -80,18 +82,7 @@ public class GpCalibrationTests : ExperimentRunTests
     [TestCase(8)]
     public void A_run_that_was_stopped_goes_on_with_the_same_predictions(int after)
     {
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        string name = $"stopped-{after}";
-        Assert.That(() => new GpCalibrationExperiment().Execute(s_tiny, Settings(Folder[name], resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-        (int code, string output) = Run(name, resume: true);
-        Assert.That(code, Is.Zero);
+        (string name, string output) = StopAndResume(after);
         Assert.That(output, Does.Contain("Going on after"));
         Assert.That(Scores(name), Is.EqualTo(Scores("whole")));
     }
@@ -104,7 +95,7 @@ public class GpCalibrationTests : ExperimentRunTests
         Assert.That(errors, Does.Contain("matern72").And.Contain("matern52"));
         foreach (string kernel in GpProblem.KernelNames) {
             var sizes = s_tiny with { Kernel = kernel, Generated = [new("few", 60, 2, 0.1)], Splits = 1, Steps = 2, SweepFeatures = [] };
-            Assert.That(new GpCalibrationExperiment().Execute(sizes, Settings(Folder[kernel], resume: false), new RunConsole(TextWriter.Null, TextWriter.Null, false, CancellationToken.None)), Is.Zero);
+            Assert.That(new GpCalibrationExperiment().Execute(sizes, Settings(kernel), new RunConsole(TextWriter.Null, TextWriter.Null, false, CancellationToken.None)), Is.Zero);
             Assert.That(File.ReadAllText(Folder[kernel + "/config.json"]), Does.Contain($"\"{kernel}\""));
         }
     }
@@ -119,20 +110,8 @@ public class GpCalibrationTests : ExperimentRunTests
         Assert.That(() => GpTables.Of(s_tiny, new RunSettings { Out = "", Data = Folder["whole"] }), Throws.InstanceOf<ExperimentException>().With.Message.Contains("has none of the sets yacht"));
     }
 
-    private static RunSettings Settings(string folder, bool resume) => new() { Out = folder, Seed = 4, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new GpCalibrationExperiment().Execute(s_tiny, Settings(Folder[name], resume), console), output.ToString());
-    }
-
     // What does not depend on the clock.
     private KeyValuePair<string, double>[] Scores(string run) => [.. Figures(run)
         .Where(figure => figure.Key.Contains("_rmse_") || figure.Key.Contains("_nlpd_") || figure.Key.Contains("_coverage95_"))
         .Select(figure => KeyValuePair.Create(figure.Key, figure.Value!.GetValue<double>()))];
-
-    private JsonObject Figures(string run) =>
-        (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
 }

@@ -6,7 +6,7 @@ using NUnit.Framework;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds.</summary>
-public class InertiaRunTests : ExperimentRunTests
+public class InertiaRunTests : TrainingRunTests
 {
     private static readonly InertiaSizes s_tiny = new() {
         FewPoints = 20,
@@ -30,7 +30,7 @@ public class InertiaRunTests : ExperimentRunTests
         CheckpointEvery = 4,
     };
 
-    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+    internal override int Execute(RunSettings settings, RunConsole console) => new InertiaExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void The_figures_are_finite_numbers_under_the_names_that_were_promised()
@@ -51,34 +51,9 @@ public class InertiaRunTests : ExperimentRunTests
     [TestCase(20)]
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
-        string name = $"stopped-{after}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        Assert.That(() => new InertiaExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-        File.AppendAllText(Folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
-        (int code, string output) = Run(name, resume: true);
-        Assert.That(code, Is.Zero);
+        (string name, string output) = StopAndResume(after);
         Assert.That(output, Does.Contain($"Going on after step {after} of 24."));
-        Assert.That(File.ReadAllText(Folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(Folder["whole/metrics.jsonl"])));
-        foreach ((string figure, JsonNode? value) in Figures("whole").Where(figure => !figure.Key.Contains("seconds"))) {
-            Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
-        }
+        HasMetricsOfTheWhole(name);
+        HasFiguresOfTheWhole(name);
     }
-
-    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 11, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new InertiaExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
-    }
-
-    private JsonObject Figures(string run) => (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
 }

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds.</summary>
-public class OrderRunTests : ExperimentRunTests
+public class OrderRunTests : TrainingRunTests
 {
     private static readonly ProblemSizes s_linear = new() {
         Name = "linear",
@@ -34,7 +34,7 @@ public class OrderRunTests : ExperimentRunTests
         CheckpointEvery = 15,
     };
 
-    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+    internal override int Execute(RunSettings settings, RunConsole console) => new OrderExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void Is_a_command_of_the_runner()
@@ -156,7 +156,7 @@ public class OrderRunTests : ExperimentRunTests
     {
         OrderSizes wild = s_tiny with { Problems = [s_linear with { Steps = 400, SgdRate = 30 }] };
         var output = new StringWriter();
-        int code = new OrderExperiment().Execute(wild, Settings("wild", resume: false), new RunConsole(output, TextWriter.Null, false, CancellationToken.None));
+        int code = new OrderExperiment().Execute(wild, Settings("wild"), new RunConsole(output, TextWriter.Null, false, CancellationToken.None));
         Assert.That(code, Is.Zero);
         Assert.That(output.ToString(), Does.Contain("diverged at step"));
         Assert.That(Figures("wild")["linear_sgd_none_loss"], Is.Null);
@@ -169,35 +169,9 @@ public class OrderRunTests : ExperimentRunTests
     [TestCase(345)]
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
-        string name = $"stopped-{after}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        Assert.That(() => new OrderExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-        (int code, string output) = Run(name, resume: true);
-        Assert.That(code, Is.Zero);
+        (string name, string output) = StopAndResume(after);
         Assert.That(output, Does.Contain($"Going on after step {after} of 350."));
-        Assert.That(File.ReadAllText(Folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(Folder["whole/metrics.jsonl"])));
+        HasMetricsOfTheWhole(name);
         Assert.That(Figures(name).ToJsonString(), Is.EqualTo(Figures("whole").ToJsonString()));
     }
-
-    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 11, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new OrderExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
-    }
-
-    private JsonNode[] Lines(string run) => [.. File.ReadAllLines(Folder[run + "/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
-
-    private JsonObject Figures(string run) => (JsonObject)Json(run + "/summary.json")["figures"]!;
-
-    private JsonNode Json(string path) => JsonNode.Parse(File.ReadAllText(Folder[path]))!;
 }

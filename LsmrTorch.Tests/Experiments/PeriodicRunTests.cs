@@ -7,7 +7,7 @@ using TorchSharp;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds.</summary>
-public class PeriodicRunTests : ExperimentRunTests
+public class PeriodicRunTests : TrainingRunTests
 {
     private static readonly PeriodicSizes s_tiny = new() {
         Hidden = 12,
@@ -19,7 +19,7 @@ public class PeriodicRunTests : ExperimentRunTests
         CheckpointEvery = 30,
     };
 
-    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+    internal override int Execute(RunSettings settings, RunConsole console) => new PeriodicExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void Is_a_command_of_the_runner()
@@ -67,7 +67,7 @@ public class PeriodicRunTests : ExperimentRunTests
     [Test]
     public void The_metrics_hold_every_network_and_every_solve_of_ours()
     {
-        JsonNode[] lines = [.. File.ReadAllLines(Folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)];
+        JsonNode[] lines = Lines("whole");
         JsonNode[] solves = [.. lines.Where(line => line["kind"]!.GetValue<string>() == "solve")];
         Assert.That(solves.Select(line => line["step"]!.GetValue<int>()), Is.EqualTo(new[] { 30, 40, 50, 60, 70, 80, 90 }));
         foreach (string name in new[] { "norm", "predicted", "iterations", "condition", "stop" }) {
@@ -86,8 +86,7 @@ public class PeriodicRunTests : ExperimentRunTests
         StepLosses(90, losses => Assert.That(losses.Distinct().Count(), Is.EqualTo(4)));
 
         void StepLosses(int step, Action<IEnumerable<double>> check) =>
-            check(File.ReadAllLines(Folder["whole/metrics.jsonl"]).Select(line => JsonNode.Parse(line)!)
-                .Where(line => line["kind"]!.GetValue<string>() == "step" && line["step"]!.GetValue<int>() == step)
+            check(Lines("whole", "step").Where(line => line["step"]!.GetValue<int>() == step)
                 .Select(line => line["loss"]!.GetValue<double>()));
     }
 
@@ -96,44 +95,9 @@ public class PeriodicRunTests : ExperimentRunTests
     [TestCase(90)]
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
-        string name = $"stopped-{after}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        if (after < s_tiny.Steps) {
-            Assert.That(() => new PeriodicExperiment().Execute(s_tiny, Settings(name, resume: false), console),
-                Throws.InstanceOf<OperationCanceledException>());
-            File.AppendAllText(Folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
-        } else {
-            new PeriodicExperiment().Execute(s_tiny, Settings(name, resume: false), console);
-        }
-        (int code, string output) = Run(name, resume: true);
-        Assert.That(code, Is.Zero);
+        (string name, string output) = StopAndResume(after, isLast: after == s_tiny.Steps);
         Assert.That(output, Does.Contain($"Going on after step {after} of 90."));
-        foreach ((string figure, JsonNode? value) in Figures("whole")) {
-            if (!figure.Contains("seconds")) {
-                Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
-            }
-        }
-        Assert.That(File.ReadAllText(Folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(Folder["whole/metrics.jsonl"])));
+        HasFiguresOfTheWhole(name);
+        HasMetricsOfTheWhole(name);
     }
-
-    private RunSettings Settings(string name, bool resume) =>
-        new() { Out = Folder[name], Seed = 11, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new PeriodicExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
-    }
-
-    private JsonObject Figures(string run) => (JsonObject)Json(run + "/summary.json")["figures"]!;
-
-    private JsonNode Json(string path) => JsonNode.Parse(File.ReadAllText(Folder[path]))!;
 }

@@ -11,7 +11,7 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds, and a single step of it.</summary>
-public class PreserveRunTests : ExperimentRunTests
+public class PreserveRunTests : TrainingRunTests
 {
     private static readonly PreserveSizes s_tiny = new() {
         Training = new SparsitySizes { Depth = 8, TrainImages = 60, TestImages = 40, BatchSize = 16, DenseEpochs = 2, FurtherEpochs = 1, SettleBatches = 2 },
@@ -24,7 +24,9 @@ public class PreserveRunTests : ExperimentRunTests
         LearningRate = 1e-3,
     };
 
-    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+    protected override long Seed => 2;
+
+    internal override int Execute(RunSettings settings, RunConsole console) => new PreserveExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void The_figures_are_finite_numbers_under_the_names_that_were_promised()
@@ -46,23 +48,8 @@ public class PreserveRunTests : ExperimentRunTests
     [TestCase(11)]
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
-        string name = $"stopped-{after}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        Assert.That(() => new PreserveExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(Run(name, resume: true).Code, Is.Zero);
-        foreach ((string figure, JsonNode? value) in Figures("whole")) {
-            // What is given as much time as ours depends on the clock.
-            if (!figure.Contains("second") && !figure.Contains("equal_time") && !figure.Contains("best")) {
-                Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
-            }
-        }
+        (string name, _) = StopAndResume(after);
+        HasFiguresOfTheWhole(name, "equal_time", "best");       // what is given as much time as ours depends on the clock
     }
 
     /// <summary>The change of protected logits in a step of length η: of ours O(η²), of a plain one O(η).</summary>
@@ -97,15 +84,4 @@ public class PreserveRunTests : ExperimentRunTests
             return tuning.Model.forward(guarded.Images).sub(before).norm().item<float>();
         }
     }
-
-    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 2, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new PreserveExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
-    }
-
-    private JsonObject Figures(string run) => (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
 }

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole experiment at a size of seconds: two batches an epoch, two epochs dense, three further.</summary>
-public class SparsityRunTests : ExperimentRunTests
+public class SparsityRunTests : TrainingRunTests
 {
     private static readonly SparsitySizes s_tiny = new() {
         Depth = 8,
@@ -21,11 +21,7 @@ public class SparsityRunTests : ExperimentRunTests
         SettleBatches = 2,
     };
 
-    protected override (int Code, string Output) RunWhole()
-    {
-        (int code, string output, _) = Run("whole");
-        return (code, output);
-    }
+    internal override int Execute(RunSettings settings, RunConsole console) => new SparsityExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void Succeeds_and_says_where_the_plots_are()
@@ -38,7 +34,7 @@ public class SparsityRunTests : ExperimentRunTests
     [Test]
     public void The_figures_are_flat_numbers_under_the_names_that_were_promised()
     {
-        var figures = (JsonObject)Json("whole/summary.json")["figures"]!;
+        var figures = Figures("whole");
         Assert.That(figures.Select(figure => figure.Key), Is.SupersetOf(new[] {
             "generated_90_dense_accuracy", "generated_90_dense_longer_accuracy", "generated_90_ours_accuracy",
             "generated_90_ours_accuracy_before_zeroing", "generated_90_ours_sparsity", "generated_90_gradual_accuracy",
@@ -54,7 +50,7 @@ public class SparsityRunTests : ExperimentRunTests
     public void The_summary_for_readers_has_the_figures_of_the_one_for_machines()
     {
         string text = File.ReadAllText(Folder["whole/summary.md"]);
-        foreach ((string name, JsonNode? value) in (JsonObject)Json("whole/summary.json")["figures"]!) {
+        foreach ((string name, JsonNode? value) in Figures("whole")) {
             Assert.That(text, Does.Contain(FormattableString.Invariant($"| `{name}` | {value!.GetValue<double>():G6} |")));
         }
     }
@@ -113,21 +109,7 @@ public class SparsityRunTests : ExperimentRunTests
     [TestCase(4)] // among the continuations, with masks and momentum
     public void A_run_that_was_stopped_and_resumed_ends_as_one_that_was_not(int epochs)
     {
-        string name = $"stopped-{epochs}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == epochs) {
-                    stop.Cancel();
-                }
-            },
-        };
-        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings(name, resume: false), console),
-            Throws.InstanceOf<OperationCanceledException>());
-        File.AppendAllText(Folder[name + "/metrics.jsonl"], "{\"kind\":\"half a li"); // as a killed process leaves it
-        (int code, string output, string error) = Run(name, resume: true);
-        Assert.That(error, Is.Empty);
-        Assert.That(code, Is.Zero);
+        (string name, string output) = StopAndResume(epochs);
         Assert.That(output, Does.Contain("Going on after epoch"));
 
         using var scope = NewDisposeScope();
@@ -137,19 +119,15 @@ public class SparsityRunTests : ExperimentRunTests
         foreach ((string key, Tensor tensor) in actual) {
             Assert.That(tensor.bytes.SequenceEqual(expected[key].bytes), key);
         }
-        foreach ((string figure, JsonNode? value) in (JsonObject)Json("whole/summary.json")["figures"]!) {
-            if (!figure.StartsWith("seconds")) {
-                Assert.That(Figure(name, figure), Is.EqualTo(value!.GetValue<double>()), figure);
-            }
-        }
-        Assert.That(File.ReadAllText(Folder[name + "/metrics.jsonl"]), Is.EqualTo(File.ReadAllText(Folder["whole/metrics.jsonl"])));
+        HasFiguresOfTheWhole(name);
+        HasMetricsOfTheWhole(name);
     }
 
     [Test]
     public void Resuming_a_finished_run_gives_its_figures_again()
     {
         double before = Figure("whole", "generated_90_ours_accuracy");
-        (int code, _, _) = Run("whole", resume: true);
+        (int code, _) = Run("whole", resume: true);
         Assert.That(code, Is.Zero);
         Assert.That(Figure("whole", "generated_90_ours_accuracy"), Is.EqualTo(before));
     }
@@ -158,7 +136,7 @@ public class SparsityRunTests : ExperimentRunTests
     public void Resuming_with_other_options_is_refused_in_one_sentence()
     {
         var settings = Settings("whole", resume: true) with { Seed = 12 };
-        Assert.That(() => new SparsityExperiment().Execute(s_tiny, settings, Silent()),
+        Assert.That(() => Execute(settings, Silent()),
             Throws.TypeOf<ExperimentException>().With.Message.Contains("was started with seed = 11, not 12"));
     }
 
@@ -168,7 +146,7 @@ public class SparsityRunTests : ExperimentRunTests
         Directory.CreateDirectory(Folder["damaged/checkpoint"]);
         File.Copy(Folder["whole/config.json"], Folder["damaged/config.json"]);
         File.WriteAllText(Folder["damaged/checkpoint/latest.ckpt"], "no checkpoint");
-        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings("damaged", resume: true), Silent()),
+        Assert.That(() => Execute(Settings("damaged", resume: true), Silent()),
             Throws.TypeOf<ExperimentException>().With.Message.Contains("is damaged"));
     }
 
@@ -179,30 +157,16 @@ public class SparsityRunTests : ExperimentRunTests
         stop.Cancel();
         var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token);
         var error = new StringWriter();
-        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings("early", resume: false), console),
+        Assert.That(() => Execute(Settings("early"), console),
             Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(() => new SparsityExperiment().Execute(s_tiny, Settings("early", resume: true), console with { Error = error }),
+        Assert.That(() => Execute(Settings("early", resume: true), console with { Error = error }),
             Throws.InstanceOf<OperationCanceledException>());
         Assert.That(error.ToString(), Does.Contain("There is no checkpoint").And.Contains("the run starts afresh."));
     }
 
     private static RunConsole Silent() => new(TextWriter.Null, TextWriter.Null, false, CancellationToken.None);
 
-    private RunSettings Settings(string name, bool resume) =>
-        new() { Out = Folder[name], Seed = 11, Threads = 1, Resume = resume };
-
-    private (int Code, string Output, string Error) Run(string name, bool resume = false)
-    {
-        var output = new StringWriter();
-        var error = new StringWriter();
-        var console = new RunConsole(output, error, false, CancellationToken.None);
-        int code = new SparsityExperiment().Execute(s_tiny, Settings(name, resume), console);
-        return (code, output.ToString(), error.ToString());
-    }
-
-    private JsonNode Json(string path) => JsonNode.Parse(File.ReadAllText(Folder[path]))!;
-
-    private double Figure(string run, string name) => Json(run + "/summary.json")["figures"]![name]!.GetValue<double>();
+    private double Figure(string run, string name) => Figures(run)[name]!.GetValue<double>();
 
     private Dictionary<string, Tensor> Networks(string run) => Checkpoint.Load(Folder[run + "/checkpoint/networks.ckpt"]).Tensors;
 }

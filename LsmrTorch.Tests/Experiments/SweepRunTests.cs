@@ -6,7 +6,7 @@ using NUnit.Framework;
 namespace LsmrTorch.Tests.Experiments;
 
 /// <summary>The whole sweep at a size of seconds.</summary>
-public class SweepRunTests : ExperimentRunTests
+public class SweepRunTests : TrainingRunTests
 {
     private static readonly SweepSizes s_tiny = new() {
         Training = new SparsitySizes { Depth = 8, TrainImages = 64, TestImages = 20, BatchSize = 16, DenseEpochs = 1, FurtherEpochs = 2, ChooseEvery = 1, SettleBatches = 1 },
@@ -17,7 +17,9 @@ public class SweepRunTests : ExperimentRunTests
         Tuning = 12,
     };
 
-    protected override (int Code, string Output) RunWhole() => Run("whole", resume: false);
+    protected override long Seed => 5;
+
+    internal override int Execute(RunSettings settings, RunConsole console) => new SweepExperiment().Execute(s_tiny, settings, console);
 
     [Test]
     public void The_figures_are_finite_numbers_under_the_names_that_were_promised()
@@ -53,24 +55,9 @@ public class SweepRunTests : ExperimentRunTests
     [TestCase(14)]
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
-        string name = $"stopped-{after}";
-        using var stop = new CancellationTokenSource();
-        var console = new RunConsole(TextWriter.Null, TextWriter.Null, false, stop.Token) {
-            CheckpointWritten = done => {
-                if (done == after) {
-                    stop.Cancel();
-                }
-            },
-        };
-        Assert.That(() => new SweepExperiment().Execute(s_tiny, Settings(name, resume: false), console), Throws.InstanceOf<OperationCanceledException>());
-        (int code, string output) = Run(name, resume: true);
-        Assert.That(code, Is.Zero);
+        (string name, string output) = StopAndResume(after);
         Assert.That(output, Does.Contain($"Going on after {after} continuations."));
-        foreach ((string figure, JsonNode? value) in Figures("whole")) {
-            if (!figure.Contains("second")) {
-                Assert.That(Figures(name)[figure]!.GetValue<double>(), Is.EqualTo(value!.GetValue<double>()), figure);
-            }
-        }
+        HasFiguresOfTheWhole(name);
     }
 
     [Test]
@@ -82,15 +69,4 @@ public class SweepRunTests : ExperimentRunTests
         Assert.That(difference.High - difference.Mean, Is.EqualTo(4.302652730 * 0.02 / Math.Sqrt(3)).Within(2e-6), "the table has five digits");
         Assert.That(difference.Mean - difference.Low, Is.EqualTo(difference.High - difference.Mean).Within(1e-12));
     }
-
-    private RunSettings Settings(string name, bool resume) => new() { Out = Folder[name], Seed = 5, Threads = 1, Resume = resume };
-
-    private (int Code, string Output) Run(string name, bool resume)
-    {
-        var output = new StringWriter();
-        var console = new RunConsole(output, TextWriter.Null, false, CancellationToken.None);
-        return (new SweepExperiment().Execute(s_tiny, Settings(name, resume), console), output.ToString());
-    }
-
-    private JsonObject Figures(string run) => (JsonObject)JsonNode.Parse(File.ReadAllText(Folder[run + "/summary.json"]))!["figures"]!;
 }
