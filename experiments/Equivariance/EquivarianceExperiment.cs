@@ -1,5 +1,4 @@
 using LsmrTorch.Datasets;
-using LsmrTorch.Experiments.Images;
 using LsmrTorch.Experiments.Running;
 
 namespace LsmrTorch.Experiments.Equivariance;
@@ -17,10 +16,8 @@ internal sealed class EquivarianceExperiment()
         using Cifar10 images = context.Settings.Data is string folder
             ? Cifar10.Load(folder)
             : Cifar10Generator.Generate(sizes.TrainImages, sizes.TestImages, Seeds.Derive(context.Settings.Seed, "images"));
-        using var data = new ImageBatches(images, sizes.BatchSize, context.Settings.Seed, context.Device);
-        using var run = new EquivarianceRun(sizes, context, data);
-        EquivarianceState state = run.Run();
+        EquivarianceState state = new EquivarianceRun(sizes, context, images).Run();
         string source = context.Settings.Data is null ? "generated" : "cifar10";
-        return EquivarianceReport.Of(sizes, source, run, state, data.TestCount, context.Folder);
+        return EquivarianceReport.Of(sizes, source, state, (int)images.TestImages.size(0), context.Folder);
     }
 }

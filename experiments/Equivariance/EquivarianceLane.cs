@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Experiments.Equivariance;
 
 /// <summary>
-/// A network with its optimizer on its way through the training data. All of one width start from the same weights, and all see the same batches. This
-/// one knows of no symmetry.
+/// A network with its optimizer on its way through the training data. All of one width start from the same weights, and all see the same batches (and some,
+/// with more <see cref="Descents"/>, further ones). This one knows of no symmetry.
 /// </summary>
 internal class EquivarianceLane : IDisposable
 {
@@ -29,6 +29,9 @@ internal class EquivarianceLane : IDisposable
 
     public FieldNet Model { get; }
 
+    /// <summary>Batches that it descends on in a step of the run.</summary>
+    public virtual int Descents => 1;
+
     /// <summary>What the last projected step did; null where there is none.</summary>
     public NullSpaceReport? LastStep { get; protected set; }
 
@@ -40,25 +43,15 @@ internal class EquivarianceLane : IDisposable
 
     protected SGD Inner { get; }
 
-    /// <summary>One step; returns the loss before it and the seconds it took.</summary>
-    public (double Loss, double Seconds) Step(Batch batch, int step, double learningRate)
+    /// <summary>One step of the run, on the first <see cref="Descents"/> batches; returns the mean loss before each descent and the seconds it took.</summary>
+    public (double Loss, double Seconds) Step(IReadOnlyList<Batch> batches, int step, double learningRate)
     {
         var watch = Stopwatch.StartNew();
-        using var scope = NewDisposeScope();
         foreach (optim.ILearningRateController group in Inner.ParamGroups) {
             group.LearningRate = learningRate;
         }
-        foreach (Parameter parameter in Parameters) {
-            parameter.grad?.fill_(s_zero);
-        }
-        Tensor loss = Loss(batch, step);
-        loss.backward();
-        Update(batch, step);
-        double value = loss.item<float>();
-        double seconds = watch.Elapsed.TotalSeconds;
-        return double.IsFinite(value)
-            ? (value, seconds)
-            : throw new ExperimentException($"The loss of '{Name}' is {value} in step {step}; its learning rate is too high.");
+        double loss = batches.Take(Descents).Select((batch, i) => Descend(batch, (step * Descents) + i)).ToArray().Average();
+        return (loss, watch.Elapsed.TotalSeconds);
     }
 
     /// <summary>Puts the weights, momenta and statistics into a checkpoint.</summary>
@@ -102,7 +95,7 @@ internal class EquivarianceLane : IDisposable
         Model.Dispose();
     }
 
-    /// <summary>What is minimised in a step.</summary>
+    /// <summary>What is minimised in a descent; the number of the descent chooses what is random.</summary>
     protected virtual Tensor Loss(Batch batch, int step) => nn.functional.cross_entropy(Model.forward(batch.Images), batch.Labels);
 
     /// <summary>The same loss of the batch with every image under a random symmetry.</summary>
@@ -114,6 +107,21 @@ internal class EquivarianceLane : IDisposable
 
     /// <summary>What happens to the weights once they have a gradient.</summary>
     protected virtual void Update(Batch batch, int step) => Inner.step();
+
+    private double Descend(Batch batch, int step)
+    {
+        using var scope = NewDisposeScope();
+        foreach (Parameter parameter in Parameters) {
+            parameter.grad?.fill_(s_zero);
+        }
+        Tensor loss = Loss(batch, step);
+        loss.backward();
+        Update(batch, step);
+        double value = loss.item<float>();
+        return double.IsFinite(value)
+            ? value
+            : throw new ExperimentException($"The loss of '{Name}' is {value} in step {step}; its learning rate is too high.");
+    }
 
     private IEnumerable<SGD.State> Momenta() => Inner.state_dict().State.Cast<SGD.State>();
 }

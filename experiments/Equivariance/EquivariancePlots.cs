@@ -3,7 +3,7 @@ using ScottPlot;
 
 namespace LsmrTorch.Experiments.Equivariance;
 
-/// <summary>Accuracy on transformed images and the equivariance error, against time.</summary>
+/// <summary>Accuracy on transformed images and the equivariance error, against time, of the first seed.</summary>
 internal static class EquivariancePlots
 {
     private const double Floor = 1e-10;     // an error of exactly zero has no logarithm
@@ -18,7 +18,7 @@ internal static class EquivariancePlots
             .Where(network => !network.StartsWith("penalty", StringComparison.Ordinal) || network == penalty)];
         foreach (string network in networks) {
             (Color colour, LinePattern pattern) = Look(network);
-            EpochRecord[] records = [.. state.Epochs.Where(record => record.Network == network)];
+            EpochRecord[] records = [.. state.Epochs.Where(record => record.Seed == 0 && record.Network == network)];
             double[] seconds = [.. state.Seconds[network]];
             Plots.Line(accuracy, network, seconds, [.. records.Select(record => record.TransformedAccuracy)], colour, pattern: pattern);
             Plots.Line(error, network, seconds, [.. records.Select(record => Math.Log10(Math.Max(Floor, record.EquivarianceError)))], colour, pattern: pattern);
@@ -39,7 +39,7 @@ internal static class EquivariancePlots
 
     private static (Color, LinePattern) Look(string network)
     {
-        LinePattern pattern = network switch { "augmentation_wide" or "w_wide" or "f_augmentation" => LinePattern.Dashed, "f_trained" => LinePattern.Dotted, _ => LinePattern.Solid };
+        LinePattern pattern = network switch { "augmentation_wide" or "w_wide" or "f_augmentation" => LinePattern.Dashed, "f_trained" or "augmentation_equal_time" => LinePattern.Dotted, _ => LinePattern.Solid };
         int colour = network.Split('_')[0] switch { "w" => 0, "augmentation" => 1, "penalty" => 2, "f" => 4, _ => 6 };
         return (Plots.Colours[colour], pattern);
     }

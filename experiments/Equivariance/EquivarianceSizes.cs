@@ -5,7 +5,10 @@ namespace LsmrTorch.Experiments.Equivariance;
 /// <summary>Everything besides the command line that decides the figures of `equivariance`.</summary>
 internal sealed record EquivarianceSizes
 {
-    /// <summary>Channels of the three stages.</summary>
+    /// <summary>Runs, with seeds counted up from that of the command line; the first has all networks, the others those of the comparison with augmentation.</summary>
+    public int Seeds { get; init; } = 3;
+
+    /// <summary>Channels at the three resolutions.</summary>
     public required int[] Widths { get; init; }
 
     /// <summary>The same for a network whose constrained weights have about the freedom that the others' have: √8 times as wide.</summary>
@@ -45,31 +48,34 @@ internal sealed record EquivarianceSizes
     /// <summary>Epochs after which the network is trained that it takes hold of late.</summary>
     public required int TrainedEpochs { get; init; }
 
-    /// <summary>Whether the wide networks are trained too.</summary>
-    public bool IsWide { get; init; } = true;
+    /// <summary>Descents of a narrow network with augmentation in a step of the others, so that it takes about the time of the wide one under the constraint.</summary>
+    public required int EqualTimeDescents { get; init; }
 
     /// <summary>The sizes of a preset.</summary>
     public static EquivarianceSizes Of(string preset) => preset switch {
         "smoke" => new EquivarianceSizes {
+            Seeds = 2,
             Widths = [8, 8, 16],
-            WideWidths = [16, 16, 32],
+            WideWidths = [16, 24, 40],
             TrainImages = 256,
             TestImages = 128,
             BatchSize = 64,
             Epochs = 3,
             Penalties = [1],
             TrainedEpochs = 2,
+            EqualTimeDescents = 3,
             FunctionImages = 8,
         },
         "small" => new EquivarianceSizes {
-            Widths = [24, 24, 48],
-            WideWidths = [64, 64, 136],
+            Widths = [16, 24, 48],
+            WideWidths = [48, 64, 136],
             TrainImages = 5120,
             TestImages = 1024,
             BatchSize = 128,
             Epochs = 12,
             Penalties = [0.1, 1],
             TrainedEpochs = 6,
+            EqualTimeDescents = 5,
         },
         "paper" => new EquivarianceSizes {
             Widths = [64, 128, 256],
@@ -80,6 +86,7 @@ internal sealed record EquivarianceSizes
             Epochs = 200,
             Penalties = [0.01, 0.1, 1, 10],
             TrainedEpochs = 100,
+            EqualTimeDescents = 7,
         },
         _ => throw new ExperimentException($"equivariance has no preset '{preset}', only smoke, small and paper."),
     };

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace LsmrTorch.Experiments.Equivariance;
 
 /// <summary>
-/// An ordinary convolutional network in which nothing stands against the symmetries of the square: six 3×3 convolutions in three stages
-/// with means over 2×2 pixels between them, BatchNorm with one mean and variance for eight channels each, the mean over the image, a linear layer.
+/// An ordinary convolutional network in which nothing stands against the symmetries of the square: five 3×3 convolutions, one at full resolution and two at
+/// each of two coarser ones, with means over 2×2 pixels between them, BatchNorm with one mean and variance for eight channels each, the mean over the image, a linear layer.
 /// Whether it commutes with the symmetries is a matter of its weights alone. (Normalised by the statistics of each image it would commute too, but then
 /// a field has the same mean in every image, and an equivariant network ends in these means: nothing would be left to tell classes by.)
 /// </summary>
@@ -17,14 +17,14 @@ internal sealed class FieldNet : nn.Module<Tensor, Tensor>
     private readonly BatchNorm2d[] _norms;
     private readonly Linear _head;
 
-    /// <param name="widths">The channels of the three stages, multiples of eight.</param>
+    /// <param name="widths">The channels at the three resolutions, multiples of eight.</param>
     /// <param name="seed">What the weights are drawn from.</param>
     public FieldNet(IReadOnlyList<int> widths, long seed) : base(nameof(FieldNet))
     {
         if (widths.Count != 3 || widths.Any(width => width <= 0 || width % SquareGroup.Order != 0)) {
             throw new ArgumentException($"A FieldNet has three widths, multiples of {SquareGroup.Order}, but was given {string.Join(", ", widths)}.");
         }
-        int[] channels = [3, widths[0], widths[0], widths[1], widths[1], widths[2], widths[2]];
+        int[] channels = [3, widths[0], widths[1], widths[1], widths[2], widths[2]];
         _convolutions = [.. channels.Skip(1).Select((width, i) => nn.Conv2d(channels[i], width, 3, padding: 1))];
         _norms = [.. channels.Skip(1).Select(width => nn.BatchNorm2d(width / SquareGroup.Order, affine: false))];
         _head = nn.Linear(widths[2], 10);
@@ -57,7 +57,7 @@ internal sealed class FieldNet : nn.Module<Tensor, Tensor>
             at = _convolutions[i].forward(at);
             Tensor fields = at.reshape(at.size(0), -1, SquareGroup.Order * at.size(2), at.size(3));
             at = nn.functional.relu(normalise(_norms[i], fields).reshape(at.shape));
-            if (i is 1 or 3) {
+            if (i is 0 or 2) {
                 at = nn.functional.avg_pool2d(at, 2);
             }
         }

@@ -19,13 +19,13 @@ internal static class InertiaReport
                 double[] transformed = [.. lane.Select(end => end.Transformed)];
                 double error = lane.Average(end => end.Error), equivariance = lane.Average(end => end.Equivariance);
                 string seconds = Statistics.Median(state.StepSeconds[lane.Key]).ToString("F4", CultureInfo.InvariantCulture);
-                rows.Add([$"{points}", lane.Key == penalty ? $"{lane.Key} (chosen)" : lane.Key, $"{error:F4}", $"{transformed.Average():F4} ± {Spread(transformed):F4}", $"{equivariance:E1}", seconds]);
+                rows.Add([$"{points}", lane.Key == penalty ? $"{lane.Key} (chosen)" : lane.Key, $"{error:F4}", $"{transformed.Average():F4} ± {Statistics.Deviation(transformed):F4}", $"{equivariance:E1}", seconds]);
                 string? name = lane.Key == penalty ? "penalty" : lane.Key.StartsWith("penalty", StringComparison.Ordinal) && lane.Key != "penalty_f_time" ? null : lane.Key;
                 if (name is null) {
                     continue;
                 }
                 figures[$"inertia_error_{name}{suffix}"] = transformed.Average();
-                figures[$"inertia_error_spread_{name}{suffix}"] = Spread(transformed);
+                figures[$"inertia_error_spread_{name}{suffix}"] = Statistics.Deviation(transformed);
                 figures[$"inertia_error_as_they_are_{name}{suffix}"] = error;
                 figures[$"inertia_equivariance_error_{name}{suffix}"] = equivariance;
                 figures[$"inertia_seconds_per_step_{name}"] = Statistics.Median(state.StepSeconds[lane.Key]);
@@ -52,10 +52,4 @@ internal static class InertiaReport
 
     private static string Penalty(InertiaSizes sizes, InertiaRecord[] ends) => sizes.Penalties.Select(InertiaProblem.NameOf)
         .MinBy(name => ends.Where(end => end.Network == name).Average(end => end.HeldOut))!;
-
-    private static double Spread(double[] values)
-    {
-        double mean = values.Average();
-        return values.Length < 2 ? 0 : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1));
-    }
 }

@@ -1,6 +1,6 @@
 namespace LsmrTorch.Experiments.Running;
 
-/// <summary>What is made of measured times.</summary>
+/// <summary>What is made of several numbers: times, or what several seeds came to.</summary>
 internal static class Statistics
 {
     /// <summary>The value below which a share of all lies; between two values in proportion; NaN where there are none.</summary>
@@ -18,6 +18,13 @@ internal static class Statistics
 
     /// <summary>The middle one, or the mean of the middle two; NaN where there are none.</summary>
     public static double Median(IEnumerable<double> values) => Quantile(values, 0.5);
+
+    /// <summary>The standard deviation between several, n − 1 in the denominator; 0 for one.</summary>
+    public static double Deviation(IReadOnlyList<double> values)
+    {
+        double mean = values.Average();
+        return values.Count == 1 ? 0 : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1));
+    }
 
     /// <summary>The median of the ratios within rounds, so that what slows a whole round down is in neither side.</summary>
     public static double MedianRatio(IReadOnlyList<double> ours, IReadOnlyList<double> other) =>

@@ -1,4 +1,4 @@
-namespace LsmrTorch.Experiments.Sparsity;
+namespace LsmrTorch.Experiments.Running;
 
 /// <summary>The mean of differences between two methods on the same seeds, with its 95 % interval by Student's t; NaN bounds for a single seed.</summary>
 internal readonly record struct PairedDifference(double Mean, double Low, double High)
@@ -14,8 +14,17 @@ internal readonly record struct PairedDifference(double Mean, double Low, double
         if (freedom < 1 || freedom > s_quantiles.Length) {
             return new PairedDifference(mean, double.NaN, double.NaN);
         }
-        double deviation = Math.Sqrt(differences.Sum(difference => (difference - mean) * (difference - mean)) / freedom);
-        double half = s_quantiles[freedom - 1] * deviation / Math.Sqrt(differences.Length);
+        double half = s_quantiles[freedom - 1] * Statistics.Deviation(differences) / Math.Sqrt(differences.Length);
         return new PairedDifference(mean, mean - half, mean + half);
+    }
+
+    /// <summary>Adds the mean under a name, and the interval, where there is one, under the name with _low and _high.</summary>
+    public void AddTo(IDictionary<string, double> figures, string name)
+    {
+        figures[name] = Mean;
+        if (double.IsFinite(Low)) {
+            figures[name + "_low"] = Low;
+            figures[name + "_high"] = High;
+        }
     }
 }
