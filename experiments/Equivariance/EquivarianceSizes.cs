@@ -67,8 +67,8 @@ internal sealed record EquivarianceSizes
             FunctionImages = 8,
         },
         "small" => new EquivarianceSizes {
-            Widths = [16, 24, 48],
-            WideWidths = [48, 64, 136],
+            Widths = [8, 16, 32],
+            WideWidths = [24, 48, 88],
             TrainImages = 5120,
             TestImages = 1024,
             BatchSize = 128,
