@@ -47,6 +47,16 @@ public class SparsityRunTests : TrainingRunTests
     }
 
     [Test]
+    public void A_wide_network_is_trained_and_pruned_like_a_plain_one()
+    {
+        SparsitySizes wide = s_tiny with { Depth = 10, Width = 1, DenseEpochs = 1, FurtherEpochs = 2 };
+        Assert.That(new SparsityExperiment().Execute(wide, Settings("wide"), new RunConsole(TextWriter.Null, TextWriter.Null, false, CancellationToken.None)), Is.Zero);
+        Assert.That(Figures("wide")["generated_90_ours_sparsity"]!.GetValue<double>(), Is.EqualTo(0.9).Within(1e-4).And.AtLeast(0.9));
+        Assert.That(File.ReadAllText(Folder["wide/summary.md"]), Does.Contain("WRN-10-1"));
+        Assert.That((SparsitySizes.Of("paper").NameOfNetwork(), SparsitySizes.Of("small").NameOfNetwork()), Is.EqualTo(("WRN-28-10", "ResNet-20")));
+    }
+
+    [Test]
     public void The_summary_for_readers_has_the_figures_of_the_one_for_machines()
     {
         string text = File.ReadAllText(Folder["whole/summary.md"]);

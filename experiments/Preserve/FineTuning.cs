@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using LsmrTorch.Experiments.Images;
-using LsmrTorch.Experiments.Models;
 using LsmrTorch.Experiments.Running;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -20,18 +19,18 @@ internal sealed class FineTuning : IDisposable
     private readonly double _weight;
     private readonly PreserveSizes _sizes;
     private readonly Outputs _oldOutputs, _newOutputs;
-    private readonly ResNet _model, _old;
+    private readonly nn.Module<Tensor, Tensor> _model, _old;
     private readonly Parameter[] _parameters;
     private readonly SGD _inner;
     private readonly NullSpaceOptimizer _optimizer;
     private Batch? _protected;
     private Tensor? _logits;        // of the protected images, by the old network
 
-    public FineTuning(string method, double weight, ResNet old, PreserveSizes sizes, (Outputs Old, Outputs New) outputs, Device device)
+    public FineTuning(string method, double weight, nn.Module<Tensor, Tensor> old, PreserveSizes sizes, (Outputs Old, Outputs New) outputs, Device device)
     {
         (_method, _weight, _old, _sizes) = (method, weight, old, sizes);
         (_oldOutputs, _newOutputs) = outputs;
-        _model = new ResNet(sizes.Training.Depth, classes: 10, seed: 0);
+        _model = sizes.Training.NewNetwork(seed: 0);
         _model.to(device);
         using (var scope = NewDisposeScope())
         using (no_grad()) {
@@ -50,7 +49,7 @@ internal sealed class FineTuning : IDisposable
         };
     }
 
-    public ResNet Model => _model;
+    public nn.Module<Tensor, Tensor> Model => _model;
 
     /// <summary>Iterations of each step's solve.</summary>
     public List<int> Iterations { get; } = [];

@@ -1,5 +1,4 @@
 using LsmrTorch.Experiments.Images;
-using LsmrTorch.Experiments.Models;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -12,7 +11,7 @@ internal readonly record struct PreserveMeasure(double Accuracy, double Change)
 {
     private const int BatchSize = 256;
 
-    public static PreserveMeasure Of(ResNet model, ResNet old, ImageBatches data, Outputs outputs)
+    public static PreserveMeasure Of(nn.Module<Tensor, Tensor> model, nn.Module<Tensor, Tensor> old, ImageBatches data, Outputs outputs)
     {
         using IDisposable frozen = no_grad();
         model.eval();

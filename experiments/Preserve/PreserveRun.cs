@@ -1,7 +1,6 @@
 using System.Text.Json;
 using LsmrTorch.Datasets;
 using LsmrTorch.Experiments.Images;
-using LsmrTorch.Experiments.Models;
 using LsmrTorch.Experiments.Running;
 using LsmrTorch.Experiments.Sparsity;
 using TorchSharp;
@@ -92,7 +91,7 @@ internal sealed class PreserveRun(PreserveSizes sizes, RunContext context, Cifar
         Evaluation.SettleBatchStatistics(lane.Model, data, training.SettleBatches);
     }
 
-    private PreserveResult Tuned(string task, long seed, string method, double weight, bool isEqualTime, int steps, ResNet old, PreserveTask data)
+    private PreserveResult Tuned(string task, long seed, string method, double weight, bool isEqualTime, int steps, nn.Module<Tensor, Tensor> old, PreserveTask data)
     {
         using var tuning = new FineTuning(method, weight, old, sizes, (data.OldOutputs, data.NewOutputs), context.Device);
         var seconds = new List<double>();

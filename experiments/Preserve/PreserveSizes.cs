@@ -61,7 +61,7 @@ internal sealed record PreserveSizes
             Tuning = 500,
         },
         "paper" => new PreserveSizes {
-            Training = SparsitySizes.Of("paper"),
+            Training = SparsitySizes.Of("paper") with { Depth = 20, Width = 0 },
             Steps = 2000,
             NewImages = 128,
             Weights = [0.03, 0.1, 0.3, 1, 3, 10],

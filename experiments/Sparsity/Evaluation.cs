@@ -1,5 +1,4 @@
 using LsmrTorch.Experiments.Images;
-using LsmrTorch.Experiments.Models;
 using static TorchSharp.torch;
 
 namespace LsmrTorch.Experiments.Sparsity;
@@ -10,7 +9,7 @@ internal static class Evaluation
     private const int BatchSize = 256;
 
     /// <summary>The share of test images whose class is right, with batch statistics as they were learnt.</summary>
-    public static double Accuracy(ResNet model, ImageBatches data)
+    public static double Accuracy(nn.Module<Tensor, Tensor> model, ImageBatches data)
     {
         using IDisposable frozen = no_grad();
         model.eval();
@@ -27,7 +26,7 @@ internal static class Evaluation
     /// Lets training batches pass without a step, so that the running batch statistics are those of the weights as they
     /// are now and not of those some steps ago.
     /// </summary>
-    public static void SettleBatchStatistics(ResNet model, ImageBatches data, int batches)
+    public static void SettleBatchStatistics(nn.Module<Tensor, Tensor> model, ImageBatches data, int batches)
     {
         const string phase = "settling";
         using IDisposable frozen = no_grad();

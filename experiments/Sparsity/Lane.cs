@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using LsmrTorch.Experiments.Images;
-using LsmrTorch.Experiments.Models;
 using LsmrTorch.Experiments.Running;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -21,7 +20,7 @@ internal class Lane : IDisposable
     {
         Name = name;
         Sizes = sizes;
-        Model = new ResNet(sizes.Depth, classes: 10, seed);
+        Model = sizes.NewNetwork(seed);
         Model.to(device);
         Weights = new PrunableWeights(Model);
         Inner = optim.SGD(Model.parameters(), 0, momentum: sizes.Momentum, weight_decay: sizes.WeightDecay);
@@ -30,7 +29,7 @@ internal class Lane : IDisposable
     /// <summary>The word for it in metrics, figures and plots.</summary>
     public string Name { get; }
 
-    public ResNet Model { get; }
+    public nn.Module<Tensor, Tensor> Model { get; }
 
     public PrunableWeights Weights { get; }
 

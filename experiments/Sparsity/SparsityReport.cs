@@ -15,7 +15,7 @@ internal static class SparsityReport
         string prefix = Prefix(sizes, source);
         int further = sizes.FurtherEpochs * data.PerEpoch;
         return new Summary {
-            Title = $"sparsity: {sizes.Share:P0} of a ResNet-{sizes.Depth}'s weights gone, on "
+            Title = $"sparsity: {sizes.Share:P0} of a {sizes.NameOfNetwork()}'s weights gone, on "
                 + (source == "cifar10" ? "CIFAR-10" : "generated images"),
             Question = $"How much accuracy does a network lose when {sizes.Share:P0} of its convolution and linear weights must vanish? "
                 + "Ours trains on under the constraint that the smallest weights are zero; beside it, from the same dense network, "

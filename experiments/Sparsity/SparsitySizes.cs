@@ -1,12 +1,17 @@
+using LsmrTorch.Experiments.Models;
 using LsmrTorch.Experiments.Running;
+using static TorchSharp.torch;
 
 namespace LsmrTorch.Experiments.Sparsity;
 
 /// <summary>Everything besides the command line that decides the figures of `sparsity`.</summary>
 internal sealed record SparsitySizes
 {
-    /// <summary>Layers of the network, 6n + 2.</summary>
+    /// <summary>Layers of the network: 6n + 2, of a wide one 6n + 4.</summary>
     public required int Depth { get; init; }
+
+    /// <summary>How many times as wide as the plain one a wide residual network is (WRN-28-10 has 10); 0 for a plain ResNet.</summary>
+    public int Width { get; init; }
 
     /// <summary>Training images that are generated where there are no real ones.</summary>
     public required int TrainImages { get; init; }
@@ -70,7 +75,8 @@ internal sealed record SparsitySizes
             FurtherEpochs = 8,
         },
         "paper" => new SparsitySizes {
-            Depth = 20,
+            Depth = 28,
+            Width = 10,
             TrainImages = 50000,
             TestImages = 10000,
             BatchSize = 128,
@@ -79,4 +85,10 @@ internal sealed record SparsitySizes
         },
         _ => throw new ExperimentException($"sparsity has no preset '{preset}', only smoke, small and paper."),
     };
+
+    /// <summary>Its name in titles: ResNet-20, WRN-28-10.</summary>
+    public string NameOfNetwork() => Width == 0 ? $"ResNet-{Depth}" : $"WRN-{Depth}-{Width}";
+
+    /// <summary>The network for ten classes, its weights drawn from the seed.</summary>
+    public nn.Module<Tensor, Tensor> NewNetwork(long seed) => Width == 0 ? new ResNet(Depth, classes: 10, seed) : new WideResNet(Depth, Width, classes: 10, seed);
 }

@@ -34,7 +34,7 @@ internal static class SweepReport
         figures["seconds_per_step_ratio"] = cells[$"{share}_ours"].Zip(cells["dense_longer"], (ours, dense) => ours.SecondsPerStep / dense.SecondsPerStep).Order().ElementAt(sizes.Seeds / 2);
         PairedDifference gradual = PairedDifference.Of(Accuracies(cells[$"{share}_ours"]), Accuracies(cells[$"{share}_gradual"]));
         return new Summary {
-            Title = $"sparsity-sweep: a ResNet-{sizes.Training.Depth} at {string.Join(", ", sizes.Shares.Select(Percent))} % sparsity, {sizes.Seeds} seeds, on {(source == "cifar10" ? "CIFAR-10" : "generated images")}",
+            Title = $"sparsity-sweep: a {sizes.Training.NameOfNetwork()} at {string.Join(", ", sizes.Shares.Select(Percent))} % sparsity, {sizes.Seeds} seeds, on {(source == "cifar10" ? "CIFAR-10" : "generated images")}",
             Question = "How much accuracy is lost with a share of the weights, under the null-space constraint on the smallest weights (ours), gradual magnitude pruning, pruning at once "
                 + "with fine-tuning, an ℓ1 penalty, and a smooth count of weights (count, experimental)? All go on from the same dense network of each seed with the same steps, batches and learning rates. "
                 + $"Refuted if ours ends more than a point below gradual pruning at {share} %.",

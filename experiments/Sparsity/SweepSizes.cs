@@ -41,7 +41,7 @@ internal sealed record SweepSizes
             Tuning = 500,
         },
         "paper" => new SweepSizes {
-            Training = SparsitySizes.Of("paper"),
+            Training = SparsitySizes.Of("paper") with { Depth = 20, Width = 0 },
             Penalties = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3],
             Seeds = 5,
             HeldOut = 1000,
