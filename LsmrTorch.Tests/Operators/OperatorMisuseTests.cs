@@ -58,6 +58,8 @@ public class OperatorMisuseTests
         Refused(() => _ = A + B, "agree in dtype and device");
         Refused(() => LinearOperator.Stack(A, A.T), "Stacked operators must take the same");
         Refused(() => LinearOperator.Stack(), "at least one operator");
+        Refused(() => LinearOperator.BlockDiagonal(), "at least one operator");
+        Refused(() => LinearOperator.BlockDiagonal(A, B), "agree in dtype and device");
         Refused(() => _ = double.NaN * A, "must be finite");
         Refused(() => _ = ones(3) * A, "0-dim tensor, but has shape (3)");
     }

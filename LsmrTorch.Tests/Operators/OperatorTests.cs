@@ -35,6 +35,11 @@ public class OperatorTests
         ["scaled"] = t => { Tensor M = Random(t, 7, 4); return (-0.5 * LinearOperator.FromMatrix(M), M.mul(-0.5)); },
         ["scaled by a tensor"] = t => { Tensor M = Random(t, 7, 4); return (tensor(0.25, t) * LinearOperator.FromMatrix(M), M.mul(0.25)); },
         ["stack"] = t => { Tensor M = Random(t, 7, 4), d = Random(t, 4); return (LinearOperator.Stack(LinearOperator.FromMatrix(M), 0.5 * LinearOperator.Diagonal(d)), cat([M, diag(d).mul(0.5)])); },
+        ["block diagonal"] = t => {
+            Tensor M = Random(t, 7, 4), d = Random(t, 2, 3);
+            return (LinearOperator.BlockDiagonal(LinearOperator.FromMatrix(M), LinearOperator.Diagonal(d), LinearOperator.FromMatVec(v => v.flip(0), [2], t)),
+                block_diag(M, diag(d.reshape(-1)), eye(2, dtype: t).flip(0)));
+        },
         ["stack of images"] = t => (LinearOperator.Stack(LinearOperator.Identity([2, 3], t), LinearOperator.FromMatVec(v => v[0].add(v[1]), [2, 3], t)),
             cat([eye(6, dtype: t), cat([eye(3, dtype: t), eye(3, dtype: t)], 1)])),
     };

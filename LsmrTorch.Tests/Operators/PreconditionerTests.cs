@@ -31,6 +31,10 @@ public class PreconditionerTests
         ["identity"] = t => (LinearOperator.Identity([2, 3], t), eye(6, dtype: t)),
         ["scaled"] = t => { Tensor M = Random(t, 7, 4); return (-0.5 * LinearOperator.FromMatrix(M), M.mul(-0.5)); },
         ["scaled by a tensor"] = t => { Tensor M = Random(t, 7, 4); return (tensor(0.25, t) * LinearOperator.FromMatrix(M), M.mul(0.25)); },
+        ["block diagonal"] = t => {
+            Tensor M = Random(t, 7, 4), d = Random(t, 2, 3);
+            return (LinearOperator.BlockDiagonal(LinearOperator.FromMatrix(M), LinearOperator.Diagonal(d)), block_diag(M, diag(d.reshape(-1))));
+        },
         ["stack"] = t => { Tensor M = Random(t, 7, 4), d = Random(t, 4); return (LinearOperator.Stack(LinearOperator.FromMatrix(M), 3 * LinearOperator.Diagonal(d)), cat([M, diag(d).mul(3)])); },
     };
 

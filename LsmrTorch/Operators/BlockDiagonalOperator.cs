@@ -1,0 +1,57 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LsmrTorch;
+
+/// <summary>diag(A, B, …): each part takes its piece of the vector and makes its piece of the product.</summary>
+internal sealed class BlockDiagonalOperator(LinearOperator[] parts)
+    : ComposedOperator(Alike(parts), [parts.Sum(part => part.Columns)], [parts.Sum(part => part.Rows)])
+{
+    protected override LinearOperator Of(LinearOperator[] parts) => new BlockDiagonalOperator(parts);
+
+    protected internal override Tensor MatVec(Tensor v) => PieceByPiece(v, part => part.InputShape, (part, piece) => part.MatVec(piece));
+
+    protected internal override Tensor VecMat(Tensor u) => PieceByPiece(u, part => part.OutputShape, (part, piece) => part.VecMat(piece));
+
+    protected internal override Tensor MatVecs(Tensor V) => BlockByBlock(V, part => part.InputShape, (part, block) => part.MatVecs(block));
+
+    protected internal override Tensor VecMats(Tensor U) => BlockByBlock(U, part => part.OutputShape, (part, block) => part.VecMats(block));
+
+    internal override Tensor? SquaredColumnNorms()
+    {
+        using var scope = NewDisposeScope();
+        Tensor?[] squares = [.. Parts.Select(part => part.SquaredColumnNorms())];
+        return squares.Contains(null) ? null : scope.MoveToOuter(Vectors.Flatten(squares!));
+    }
+
+    private Tensor PieceByPiece(Tensor vector, Func<LinearOperator, IReadOnlyList<long>> shape, Func<LinearOperator, Tensor, Tensor> product)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] pieces = Vectors.Split(vector, [.. Parts.Select(part => shape(part).ToArray())]);
+        return scope.MoveToOuter(Vectors.Flatten(Parts.Zip(pieces, product)));
+    }
+
+    // The same with a last dimension of columns.
+    private Tensor BlockByBlock(Tensor columns, Func<LinearOperator, IReadOnlyList<long>> shape, Func<LinearOperator, Tensor, Tensor> product)
+    {
+        using var scope = NewDisposeScope();
+        long count = columns.shape[^1], offset = 0;
+        var products = new List<Tensor>();
+        foreach (LinearOperator part in Parts) {
+            long[] piece = [.. shape(part), count];
+            long length = piece[..^1].Aggregate(1L, (product, size) => product * size);
+            products.Add(product(part, columns.narrow(0, offset, length).reshape(piece)).reshape(-1, count));
+            offset += length;
+        }
+        return scope.MoveToOuter(cat(products));
+    }
+}
+
+public abstract partial class LinearOperator
+{
+    /// <summary>
+    /// diag(A, B, …), which maps (x, y, …) to (A x, B y, …): inputs and outputs are flattened one after the other, into shapes (Σ Columns) and (Σ Rows).
+    /// </summary>
+    /// <exception cref="ArgumentException">No operator, or dtypes or devices that differ.</exception>
+    public static LinearOperator BlockDiagonal(params LinearOperator[] operators) => new BlockDiagonalOperator([.. operators]);
+}
