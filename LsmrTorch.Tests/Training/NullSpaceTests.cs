@@ -78,6 +78,21 @@ public class NullSpaceTests
     }
 
     [Test]
+    public void A_step_of_i_iterations_takes_i_plus_two_products_with_J_and_i_plus_one_with_its_transpose([Values] ProjectionOrder order)
+    {
+        (Parameter[] parameters, Func<Tensor> loss) = Task();
+        Tensor M = Problems.Random(7, 4, 6);
+        int forward = 0, transposed = 0;
+        LinearOperator J = LinearOperator.FromMatVec(v => { forward++; return M.mv(v); }, u => { transposed++; return M.t().mv(u); }, [6], float64);
+        var optimizer = new NullSpaceOptimizer(optim.Adam(parameters, 0.05), parameters, Constraint.Linear([(parameters[1], J)], Problems.Random(8, 4)), 0.5) { Order = order };
+        (forward, transposed) = (0, 0);
+        NullSpaceReport report = Step(optimizer, loss);
+        Assert.That(report.Iterations, Is.InRange(2, 8));
+        // One product more is c itself, which is linear here.
+        Assert.That((forward, transposed), Is.EqualTo((report.Iterations + 3, report.Iterations + 1)));
+    }
+
+    [Test]
     public void Projecting_twice_changes_nothing()
     {
         // From a feasible point the projected step is in the null space; a constraint on it projects it onto itself.

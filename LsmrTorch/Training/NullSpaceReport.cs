@@ -23,7 +23,11 @@ public sealed record NullSpaceReport
     /// <summary>The damping of the solve, relative to √k as <see cref="NullSpaceOptimizer.Damp"/>.</summary>
     public required double Damp { get; init; }
 
-    /// <summary>Iterations of the solve.</summary>
+    /// <summary>
+    /// Iterations of the solve, i. A step multiplies i + 2 times by J and i + 1 times by Jᵀ (more where J has as many rows as columns, see <see cref="FreeShare"/>,
+    /// or <see cref="NullSpaceOptimizer.ConditionLimit"/> has the first step solve twice), beside one evaluation of c: of a constraint from tensor code i + 1 vector-Jacobian
+    /// and i + 2 Jacobian-vector products.
+    /// </summary>
     public required int Iterations { get; init; }
 
     /// <summary>Why the solve ended; <see cref="LsmrStop.LeastSquares"/> undamped says that JΔ' = −κc has no exact solution.</summary>

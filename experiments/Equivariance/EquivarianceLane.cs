@@ -43,12 +43,14 @@ internal class EquivarianceLane : IDisposable
 
     protected SGD Inner { get; }
 
-    /// <summary>One step of the run, on the first <see cref="Descents"/> batches; returns the mean loss before each descent and the seconds it took.</summary>
-    public (double Loss, double Seconds) Step(IReadOnlyList<Batch> batches, int step, double learningRate)
+    /// <summary>
+    /// One step of the run, on the first <see cref="Descents"/> batches, at a share of the highest learning rate; returns the mean loss before each descent and the seconds it took.
+    /// </summary>
+    public (double Loss, double Seconds) Step(IReadOnlyList<Batch> batches, int step, double share)
     {
         var watch = Stopwatch.StartNew();
         foreach (optim.ILearningRateController group in Inner.ParamGroups) {
-            group.LearningRate = learningRate;
+            group.LearningRate = share * Sizes.Peak;
         }
         double loss = batches.Take(Descents).Select((batch, i) => Descend(batch, (step * Descents) + i)).ToArray().Average();
         return (loss, watch.Elapsed.TotalSeconds);

@@ -25,6 +25,7 @@ internal static class EquivarianceReport
                     + string.Create(CultureInfo.InvariantCulture, $"{testCount} test images, a standard error of {100 * Math.Sqrt(0.25 / testCount):F1} points for an accuracy of a half. ")
                     + "The equivariance error is ‖f(gx) − f(x)‖/‖f(x)‖ over the test images, g drawn for each.",
                 "w and w_wide hold all weights W to W = g W ρ(g) from the first step; w_wide is so wide that its free weights are about as many as those of the narrow others (last column). "
+                    + string.Create(CultureInfo.InvariantCulture, $"Their learning rate rises to {sizes.WeightsPeak}, that of the others to {sizes.Peak}. ")
                     + $"augmentation_equal_time descends {sizes.EqualTimeDescents} times in a step, each on a batch of its own; the seconds say how equal the times were.",
                 $"f holds f(gx) = f(x) on a part of each batch, solved in a few iterations, from the first step; f_augmentation does so under augmentation, and f_trained after {sizes.TrainedEpochs} epochs without.",
                 string.Create(CultureInfo.InvariantCulture, $"Transformed images, points of w_wide over augmentation: {Points("augmentation")}; over augmentation_equal_time: {Points("augmentation_equal_time")}; over augmentation_wide: {Points("augmentation_wide")} (95 % intervals of the paired differences, Student's t)."),

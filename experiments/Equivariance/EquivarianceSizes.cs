@@ -29,6 +29,12 @@ internal sealed record EquivarianceSizes
     /// <summary>Highest learning rate of SGD, which rises to it in a tenth of the run and falls as a cosine.</summary>
     public double Peak { get; init; } = 0.05;
 
+    /// <summary>
+    /// The same for ours on the weights. Projected gradients are means over the eight symmetries, √8 times shorter where they are noise; weights shared by construction
+    /// would take sums. The others gain nothing from it.
+    /// </summary>
+    public double WeightsPeak { get; init; } = 0.15;
+
     public double Momentum { get; init; } = 0.9;
 
     public double WeightDecay { get; init; } = 5e-4;

@@ -59,7 +59,7 @@ internal sealed class SeedRun : IDisposable
             int step = (epoch * _data.PerEpoch) + index;
             Batch[] batches = [.. passes.Select(pass => _data.Train(pass.Order, Phase, pass.Number, index))];
             try {
-                yield return [.. _lanes.Select(lane => lane.Step(batches, step, LearningRate(step, steps)))];
+                yield return [.. _lanes.Select(lane => lane.Step(batches, step, Share(step, steps)))];
             } finally {
                 foreach (Batch batch in batches) {
                     batch.Dispose();
@@ -97,9 +97,10 @@ internal sealed class SeedRun : IDisposable
         _data.Dispose();
     }
 
-    private double LearningRate(int step, int steps)
+    // Of the highest learning rate.
+    private static double Share(int step, int steps)
     {
         double rise = Math.Min(1, (step + 1) / (0.1 * steps)), fall = 0.5 * (1 + Math.Cos(Math.PI * step / steps));
-        return _sizes.Peak * rise * fall;
+        return rise * fall;
     }
 }

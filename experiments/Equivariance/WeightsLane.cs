@@ -8,7 +8,8 @@ internal sealed class WeightsLane : EquivarianceLane
 {
     private readonly NullSpaceOptimizer _optimizer;
 
-    public WeightsLane(string name, IReadOnlyList<int> widths, EquivarianceSizes sizes, long seed, Device device) : base(name, widths, sizes, seed, device)
+    public WeightsLane(string name, IReadOnlyList<int> widths, EquivarianceSizes sizes, long seed, Device device)
+        : base(name, widths, sizes with { Peak = sizes.WeightsPeak }, seed, device)
     {
         _optimizer = new NullSpaceOptimizer(Inner, Parameters, FieldConstraint.Of(Model), rate: 1);
         Begin();
