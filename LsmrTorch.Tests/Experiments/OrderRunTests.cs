@@ -24,12 +24,17 @@ public class OrderRunTests : TrainingRunTests
         Tolerance = 1e-8,
     };
 
+    private static readonly string[] s_problems = ["periodic", "linear", "conservative", "sparse", "equivariant"];
+
     private static readonly OrderSizes s_tiny = new() {
         Problems = [
-            s_linear with { Name = "periodic", Steps = 30, Hidden = 8, Points = 10, Damp = 0.1, Tolerance = 1e-2 },
+            s_linear with { Name = "periodic", Steps = 30, Hidden = 8, Points = 10, SgdRate = 0.03, Damp = 0.1, Tolerance = 1e-2 },
             s_linear,
-            s_linear with { Name = "conservative", Steps = 20, Hidden = 8, Points = 6, Damp = 0.1, Tolerance = 1e-2 },
+            s_linear with { Name = "conservative", Steps = 20, Hidden = 8, Points = 6, SgdRate = 0.03, Damp = 0.1, Tolerance = 1e-2 },
+            s_linear with { Name = "sparse", Steps = 30, Hidden = 8, Points = 20, SgdRate = 0.1, MaxIterations = 500 },
+            s_linear with { Name = "equivariant", Steps = 20, Hidden = 8, Points = 4, SgdRate = 0.1, Damp = 0.1, Tolerance = 1e-2 },
         ],
+        Seeds = 2,
         RecordEvery = 10,
         CheckpointEvery = 15,
     };
@@ -49,7 +54,7 @@ public class OrderRunTests : TrainingRunTests
     {
         Assert.That(Code, Is.Zero);
         JsonObject figures = Figures("whole");
-        foreach (string problem in new[] { "periodic", "linear", "conservative" }) {
+        foreach (string problem in s_problems) {
             foreach (string optimizer in new[] { "sgd", "adam", "adam_eps" }) {
                 foreach (string order in new[] { "none", "step", "gradient", "metric" }) {
                     foreach (string measure in new[] { "constraint", "loss" }) {
@@ -58,7 +63,10 @@ public class OrderRunTests : TrainingRunTests
                 }
             }
         }
-        Assert.That(figures.Select(figure => figure.Key), Is.SupersetOf(new[] { "periodic_adam_metric_rmse_outside", "linear_adam_step_gap", "linear_adam_step_iterations" }));
+        Assert.That(figures.Select(figure => figure.Key), Is.SupersetOf(new[] {
+            "periodic_adam_metric_rmse_outside", "linear_adam_step_gap", "linear_adam_step_gap_deviation", "linear_adam_step_iterations",
+            "sparse_adam_step_zeroed_loss", "equivariant_adam_step_training_loss",
+        }));
     }
 
     [Test]
@@ -81,6 +89,37 @@ public class OrderRunTests : TrainingRunTests
         Assert.That(figures["linear_sgd_step_constraint"]!.GetValue<double>(), Is.LessThan(1e-10));
         Assert.That(figures["linear_sgd_step_gap"]!.GetValue<double>(), Is.InRange(-1e-9, 1e-3));
         Assert.That(figures["linear_sgd_none_gap"]!.GetValue<double>(), Is.LessThan(-0.1));     // without the constraint the loss is lower
+    }
+
+    [Test]
+    public void Figures_are_means_over_the_seeds_and_their_deviations()
+    {
+        JsonObject figures = Figures("whole");
+        foreach (string measure in new[] { "loss", "constraint" }) {
+            double[] ends = [.. Lines("whole", "step").Where(line => line["problem"]!.GetValue<string>() == "conservative" && line["optimizer"]!.GetValue<string>() == "adam"
+                && line["order"]!.GetValue<string>() == "metric" && line["step"]!.GetValue<int>() == 20).Select(line => line[measure]!.GetValue<double>())];
+            Assert.That(ends, Has.Length.EqualTo(2));
+            Assert.That(ends[0], Is.Not.EqualTo(ends[1]));
+            Assert.That(figures[$"conservative_adam_metric_{measure}"]!.GetValue<double>(), Is.EqualTo((ends[0] + ends[1]) / 2).Within(1e-12));
+            Assert.That(figures[$"conservative_adam_metric_{measure}_deviation"]!.GetValue<double>(), Is.EqualTo(Math.Abs(ends[0] - ends[1]) / Math.Sqrt(2)).Within(1e-12));
+        }
+    }
+
+    [Test]
+    public void Where_the_constraint_picks_entries_the_step_and_the_step_in_a_metric_are_one()
+    {
+        JsonObject figures = Figures("whole");
+        foreach ((string optimizer, string[] same) in new[] { ("sgd", new[] { "gradient", "metric" }), ("adam", ["metric"]), ("adam_eps", ["metric"]) }) {
+            foreach (string order in same) {
+                foreach (string measure in new[] { "loss", "constraint", "zeroed_loss" }) {
+                    double step = figures[$"sparse_{optimizer}_step_{measure}"]!.GetValue<double>();
+                    Assert.That(figures[$"sparse_{optimizer}_{order}_{measure}"]!.GetValue<double>(), Is.EqualTo(step).Within(1e-6), $"{optimizer}, {order}, {measure}");
+                }
+            }
+        }
+        // Adam divides what restores c by the size of past gradients.
+        double projected = figures["sparse_adam_step_constraint"]!.GetValue<double>();
+        Assert.That(figures["sparse_adam_gradient_constraint"]!.GetValue<double>(), Is.Not.EqualTo(projected).Within(0.1 * projected));
     }
 
     [Test]
@@ -131,7 +170,7 @@ public class OrderRunTests : TrainingRunTests
     {
         string[] plots = [.. Json("whole/summary.json")["plots"]!.AsArray().Select(plot => plot!.GetValue<string>())];
         Assert.That(plots, Is.EqualTo(
-            from problem in new[] { "periodic", "linear", "conservative" }
+            from problem in s_problems
             from optimizer in new[] { "sgd", "adam", "adam-eps" }
             select $"plots/{problem}-{optimizer}.png"));
         foreach (string plot in plots) {
@@ -147,7 +186,7 @@ public class OrderRunTests : TrainingRunTests
             Assert.That(Losses(20).Distinct().ToArray(), Has.Length.AtLeast(3), optimizer);
 
             IEnumerable<double> Losses(int step) => Lines("whole").Where(line => line["kind"]!.GetValue<string>() == "step" && line["problem"]!.GetValue<string>() == "linear"
-                && line["optimizer"]!.GetValue<string>() == optimizer && line["step"]!.GetValue<int>() == step).Select(line => line["loss"]!.GetValue<double>());
+                && line["optimizer"]!.GetValue<string>() == optimizer && line["seed"]!.GetValue<int>() == 0 && line["step"]!.GetValue<int>() == step).Select(line => line["loss"]!.GetValue<double>());
         }
     }
 
@@ -164,13 +203,14 @@ public class OrderRunTests : TrainingRunTests
     }
 
     [TestCase(15)]      // in the first problem
-    [TestCase(30)]      // between two
-    [TestCase(180)]
-    [TestCase(345)]
+    [TestCase(30)]      // between two seeds
+    [TestCase(210)]     // in the second problem
+    [TestCase(715)]     // after the weights that vanish have been chosen
+    [TestCase(775)]     // in the last problem
     public void A_run_that_was_stopped_resumes_to_the_result_of_one_that_was_not(int after)
     {
         (string name, string output) = StopAndResume(after);
-        Assert.That(output, Does.Contain($"Going on after step {after} of 350."));
+        Assert.That(output, Does.Contain($"Going on after step {after} of 800."));
         HasMetricsOfTheWhole(name);
         Assert.That(Figures(name).ToJsonString(), Is.EqualTo(Figures("whole").ToJsonString()));
     }

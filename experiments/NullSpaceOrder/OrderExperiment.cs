@@ -5,7 +5,7 @@ namespace LsmrTorch.Experiments.NullSpaceOrder;
 
 /// <summary>Project the gradient, the step, or the step in the optimizer's metric?</summary>
 internal sealed class OrderExperiment() : TrainingExperiment<OrderSizes>(
-    "null-space-order", "Project the gradient, the step, or the step in the optimizer's metric? Three problems, SGD and Adam.")
+    "null-space-order", "Project the gradient, the step, or the step in the optimizer's metric? Five problems, SGD and Adam.")
 {
     /// <inheritdoc/>
     protected override OrderSizes SizesOf(RunSettings settings) => OrderSizes.Of(settings.Preset);

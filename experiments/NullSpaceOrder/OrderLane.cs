@@ -24,12 +24,13 @@ internal sealed class OrderLane : IDisposable
         _learningRate = optimizer switch { "sgd" => problemSizes.SgdRate, "adam" => problemSizes.AdamRate, _ => problemSizes.LargeEpsilonRate };
         Parameter[] parameters = _problem.Parameters;
         _inner = optimizer == "sgd" ? optim.SGD(parameters, _learningRate)
-            : optim.Adam(parameters, _learningRate, eps: optimizer == "adam" ? 1e-8 : sizes.LargeEpsilon);
+            : optim.Adam(parameters, _learningRate, eps: Epsilon(sizes, optimizer));
         _optimizer = new NullSpaceOptimizer(_inner, parameters, _problem.Constraint, problemSizes.Rate, problemSizes.Damp) {
             Order = order ?? ProjectionOrder.Step,
             WarmUp = problemSizes.WarmUpSteps,
             Tolerance = problemSizes.Tolerance,
             MaxIterations = problemSizes.MaxIterations,
+            MetricEpsilon = Epsilon(sizes, optimizer),
         };
         (Optimizer, Order) = (optimizer, order?.ToString().ToLowerInvariant() ?? "none");
     }
@@ -77,12 +78,12 @@ internal sealed class OrderLane : IDisposable
             return;
         }
         loss.backward();
+        _problem.At(step);
         if (_order is null) {
             _inner.step();
-            return;
+        } else {
+            LastStep = _optimizer.step();
         }
-        _problem.At(step);
-        LastStep = _optimizer.step();
     }
 
     /// <summary>The problem's numbers.</summary>
@@ -95,6 +96,7 @@ internal sealed class OrderLane : IDisposable
             tensors[$"{Optimizer}/{Order}/{i}"] = parameter;
         }
         tensors[$"{Optimizer}/{Order}/optimizer"] = OptimizerBytes.Of(_optimizer.save_state_dict);
+        _problem.Save(tensors, $"{Optimizer}/{Order}");
     }
 
     /// <summary>Takes them from the checkpoint of a run with the same sizes.</summary>
@@ -105,6 +107,7 @@ internal sealed class OrderLane : IDisposable
             parameter.copy_(tensors[$"{Optimizer}/{Order}/{i}"]);
         }
         OptimizerBytes.Read(tensors[$"{Optimizer}/{Order}/optimizer"], _optimizer.load_state_dict);
+        _problem.Load(tensors, $"{Optimizer}/{Order}");
     }
 
     /// <inheritdoc/>
@@ -113,6 +116,9 @@ internal sealed class OrderLane : IDisposable
         _inner.Dispose();
         _problem.Dispose();
     }
+
+    // Adam's ε. Plain gradient descent has none, and the metric of its squared gradients is not its own.
+    private static double Epsilon(OrderSizes sizes, string optimizer) => optimizer == "adam_eps" ? sizes.LargeEpsilon : 1e-8;
 
     private double LearningRate(int step)
     {

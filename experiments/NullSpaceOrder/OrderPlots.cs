@@ -3,7 +3,7 @@ using ScottPlot;
 
 namespace LsmrTorch.Experiments.NullSpaceOrder;
 
-/// <summary>Of each problem and optimizer, the size of c and the loss against the steps, a line for each order.</summary>
+/// <summary>Of each problem and optimizer, the size of c and the loss against the steps, a line for each order: over several seeds the mean of the logarithms.</summary>
 internal static class OrderPlots
 {
     private const double Floor = 1e-16; // a c of exactly zero has no logarithm
@@ -29,11 +29,12 @@ internal static class OrderPlots
         Plot plot = Plots.New($"{problem.Name}, {optimizer}: size of c (solid) and {height} (dotted)", "step", "");
         int colour = 0;
         foreach (string order in new[] { "step", "gradient", "metric", "none" }) {
-            OrderRecord[] line = [.. records.Where(record => record.Order == order)];
-            double[] steps = [.. line.Select(record => (double)record.Step)];
-            Plots.Line(plot, order, steps, [.. line.Select(record => Logarithm(record.Constraint))], Plots.Colours[colour]);
+            IGrouping<int, OrderRecord>[] line = [.. records.Where(record => record.Order == order).GroupBy(record => record.Step)];
+            double[] steps = [.. line.Select(seeds => (double)seeds.Key)];
+            Plots.Line(plot, order, steps, [.. line.Select(seeds => seeds.Average(record => Logarithm(record.Constraint)))], Plots.Colours[colour]);
             if (!hasGap || order != "none") { // without constraint the loss is below the least possible with it
-                Plots.Line(plot, "", steps, [.. line.Select(record => Logarithm(hasGap ? record.Other ?? 0 : record.Loss))], Plots.Colours[colour], 2, LinePattern.Dotted);
+                Plots.Line(plot, "", steps, [.. line.Select(seeds => seeds.Average(record => Logarithm(hasGap ? record.Other ?? 0 : record.Loss)))],
+                    Plots.Colours[colour], 2, LinePattern.Dotted);
             }
             colour++;
         }

@@ -23,10 +23,12 @@ internal abstract class OrderProblem : IDisposable
         PeriodicProblem.Title => new PeriodicProblem(sizes, seed, device),
         LinearProblem.Title => new LinearProblem(sizes, seed, device),
         ConservativeProblem.Title => new ConservativeProblem(sizes, seed, device),
+        SparseProblem.Title => new SparseProblem(sizes, seed, device),
+        EquivariantProblem.Title => new EquivariantProblem(sizes, seed, device),
         _ => throw new ArgumentException($"There is no problem '{sizes.Name}'."),
     };
 
-    /// <summary>Chooses the constraint's points of a step; they belong to the caller's scope.</summary>
+    /// <summary>Chooses what the constraint of a step is asked at, before it; points belong to the caller's scope.</summary>
     public abstract void At(int step);
 
     /// <summary>What is minimised in a step.</summary>
@@ -34,6 +36,16 @@ internal abstract class OrderProblem : IDisposable
 
     /// <summary>The loss, the size of c, and what <see cref="OtherName"/> says, where nothing was trained.</summary>
     public abstract OrderMeasure Measure();
+
+    /// <summary>Puts into a checkpoint what is neither weights nor drawn again from the seed: nothing unless a problem says so.</summary>
+    public virtual void Save(Dictionary<string, Tensor> tensors, string prefix)
+    {
+    }
+
+    /// <summary>Takes it from there.</summary>
+    public virtual void Load(IReadOnlyDictionary<string, Tensor> tensors, string prefix)
+    {
+    }
 
     /// <inheritdoc/>
     public abstract void Dispose();

@@ -6,14 +6,15 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch.Experiments.NullSpaceOrder;
 
-/// <summary>Trains the networks of one problem after the other, those of a problem side by side.</summary>
+/// <summary>Trains the networks of one problem and seed after the other, those of a problem and a seed side by side.</summary>
 internal sealed class OrderRun(OrderSizes sizes, RunContext context)
 {
+    private readonly (ProblemSizes Sizes, int Seed)[] _problems = [.. from problem in sizes.Problems from seed in Enumerable.Range(0, sizes.Seeds) select (problem, seed)];
     private OrderState _state = new();
 
-    private int TotalSteps => sizes.Problems.Sum(problem => problem.Steps);
+    private int TotalSteps => _problems.Sum(problem => problem.Sizes.Steps);
 
-    private int StepsDone => sizes.Problems.Take(_state.Problem).Sum(problem => problem.Steps) + _state.Step;
+    private int StepsDone => _problems.Take(_state.Problem).Sum(problem => problem.Sizes.Steps) + _state.Step;
 
     /// <summary>Trains from the start or from the checkpoint, up to the end.</summary>
     public OrderState Run()
@@ -21,12 +22,12 @@ internal sealed class OrderRun(OrderSizes sizes, RunContext context)
         var progress = new ProgressLine(context.Console, TotalSteps);
         OrderLane[]? lanes = Restore(progress);
         try {
-            while (_state.Problem < sizes.Problems.Count) {
-                ProblemSizes problem = sizes.Problems[_state.Problem];
-                lanes ??= Lanes(problem);
+            while (_state.Problem < _problems.Length) {
+                (ProblemSizes problem, int seed) = _problems[_state.Problem];
+                lanes ??= Lanes(problem, seed);
                 context.Console.Stop.ThrowIfCancellationRequested();
-                Advance(problem, lanes, _state.Step++);
-                progress.Report(StepsDone, $"{problem.Name}, step {_state.Step}/{problem.Steps}");
+                Advance(problem, seed, lanes, _state.Step++);
+                progress.Report(StepsDone, $"{problem.Name}, seed {seed + 1}/{sizes.Seeds}, step {_state.Step}/{problem.Steps}");
                 bool isLast = _state.Step == problem.Steps;
                 if (isLast) {
                     Dispose(lanes);
@@ -44,8 +45,8 @@ internal sealed class OrderRun(OrderSizes sizes, RunContext context)
         return _state;
     }
 
-    private OrderLane[] Lanes(ProblemSizes problem) =>
-        OrderLane.All(sizes, problem, Seeds.Derive(context.Settings.Seed, problem.Name), context.Device);
+    private OrderLane[] Lanes(ProblemSizes problem, int seed) =>
+        OrderLane.All(sizes, problem, Seeds.Derive(context.Settings.Seed, problem.Name, seed), context.Device);
 
     private static void Dispose(OrderLane[] lanes)
     {
@@ -54,7 +55,7 @@ internal sealed class OrderRun(OrderSizes sizes, RunContext context)
         }
     }
 
-    private void Advance(ProblemSizes problem, OrderLane[] lanes, int step)
+    private void Advance(ProblemSizes problem, int seed, OrderLane[] lanes, int step)
     {
         bool isRecorded = step + 1 == problem.Steps || (step + 1) % sizes.RecordEvery == 0;
         foreach (OrderLane lane in lanes.Where(lane => !lane.HasDiverged)) {
@@ -62,12 +63,12 @@ internal sealed class OrderRun(OrderSizes sizes, RunContext context)
             OrderMeasure measure = isRecorded && !lane.HasDiverged ? lane.Measure() : default;
             lane.HasDiverged |= !measure.IsFinite;
             if (lane.HasDiverged) {
-                var divergence = new OrderDivergence(problem.Name, lane.Optimizer, lane.Order, step + 1);
+                var divergence = new OrderDivergence(problem.Name, seed, lane.Optimizer, lane.Order, step + 1);
                 _state.Divergences.Add(divergence);
                 context.Folder.WriteMetric("divergence", divergence);
             } else if (isRecorded) {
                 NullSpaceReport? solve = lane.LastStep is { Projected: true } report ? report : null;
-                var record = new OrderRecord(problem.Name, lane.Optimizer, lane.Order, step + 1, measure.Loss, measure.Constraint,
+                var record = new OrderRecord(problem.Name, seed, lane.Optimizer, lane.Order, step + 1, measure.Loss, measure.Constraint,
                     lane.OtherName, measure.Other, solve?.Iterations, solve?.ConditionEstimate);
                 _state.Records.Add(record);
                 context.Folder.WriteMetric("step", record);
@@ -98,11 +99,11 @@ internal sealed class OrderRun(OrderSizes sizes, RunContext context)
         if (_state.Step == 0) {
             return null;
         }
-        ProblemSizes problem = sizes.Problems[_state.Problem];
-        OrderLane[] lanes = Lanes(problem);
+        (ProblemSizes problem, int seed) = _problems[_state.Problem];
+        OrderLane[] lanes = Lanes(problem, seed);
         foreach (OrderLane lane in lanes) {
             lane.Load(tensors);
-            lane.HasDiverged = _state.Divergences.Any(gone => gone.Problem == problem.Name && gone.Optimizer == lane.Optimizer && gone.Order == lane.Order);
+            lane.HasDiverged = _state.Divergences.Any(gone => gone.Problem == problem.Name && gone.Seed == seed && gone.Optimizer == lane.Optimizer && gone.Order == lane.Order);
         }
         return lanes;
     }

@@ -8,6 +8,9 @@ internal sealed record OrderSizes
     /// <summary>The problems, one after the other.</summary>
     public required IReadOnlyList<ProblemSizes> Problems { get; init; }
 
+    /// <summary>Networks of each kind, from weights and points of their own; figures are means over them.</summary>
+    public int Seeds { get; init; } = 1;
+
     /// <summary>The ε of "adam_eps"; that of "adam" is 1e-8.</summary>
     public double LargeEpsilon { get; init; } = 3e-2;
 
@@ -22,8 +25,8 @@ internal sealed record OrderSizes
 
     private static ProblemSizes Periodic { get; } = new() {
         Name = PeriodicProblem.Title,
-        Steps = 2000,
-        WarmUpSteps = 500,
+        Steps = 800,
+        WarmUpSteps = 200,
         Hidden = 32,
         Points = 50,
         SgdRate = 0.03,
@@ -35,7 +38,7 @@ internal sealed record OrderSizes
 
     private static ProblemSizes Linear { get; } = new() {
         Name = LinearProblem.Title,
-        Steps = 1500,
+        Steps = 800,
         WarmUpSteps = 50,
         Hidden = 8,
         Points = 200,
@@ -49,8 +52,8 @@ internal sealed record OrderSizes
 
     private static ProblemSizes Conservative { get; } = new() {
         Name = ConservativeProblem.Title,
-        Steps = 1200,
-        WarmUpSteps = 900,
+        Steps = 600,
+        WarmUpSteps = 450,
         Hidden = 32,
         Points = 32,
         SgdRate = 0.03,
@@ -61,6 +64,34 @@ internal sealed record OrderSizes
         Tolerance = 1e-2,
     };
 
+    private static ProblemSizes Sparse { get; } = new() {
+        Name = SparseProblem.Title,
+        Steps = 800,
+        WarmUpSteps = 300,
+        Hidden = 64,
+        Points = 128,
+        SgdRate = 0.1,
+        AdamRate = 1e-2,
+        LargeEpsilonRate = 3e-2,
+        Rate = 0.1,
+        Damp = 0,
+        Tolerance = 1e-6,
+    };
+
+    private static ProblemSizes Equivariant { get; } = new() {
+        Name = EquivariantProblem.Title,
+        Steps = 600,
+        WarmUpSteps = 200,
+        Hidden = 32,
+        Points = 16,
+        SgdRate = 0.1,
+        AdamRate = 3e-3,
+        LargeEpsilonRate = 3e-2,
+        Rate = 0.1,
+        Damp = 0.1,
+        Tolerance = 1e-2,
+    };
+
     /// <summary>The sizes of a preset.</summary>
     public static OrderSizes Of(string preset) => preset switch {
         "smoke" => new OrderSizes {
@@ -68,11 +99,20 @@ internal sealed record OrderSizes
                 Periodic with { Steps = 150, WarmUpSteps = 100, Hidden = 16, Points = 20, Tolerance = 1e-2 },
                 Linear with { Steps = 120, WarmUpSteps = 20, Hidden = 5, Points = 60 },
                 Conservative with { Steps = 150, WarmUpSteps = 120, Points = 16 },
+                Sparse with { Steps = 100, WarmUpSteps = 50, Hidden = 16, Points = 64 },
+                Equivariant with { Steps = 100, WarmUpSteps = 60, Hidden = 16, Points = 8 },
             ],
         },
-        "small" => new OrderSizes { Problems = [Periodic, Linear, Conservative] },
+        "small" => new OrderSizes { Problems = [Periodic, Linear, Conservative, Sparse, Equivariant], Seeds = 3 },
         "paper" => new OrderSizes {
-            Problems = [Periodic with { Steps = 20_000 }, Linear with { Steps = 20_000, Hidden = 32, Points = 2000 }, Conservative with { Steps = 6000, Hidden = 64, Points = 64 }],
+            Problems = [
+                Periodic with { Steps = 20_000 },
+                Linear with { Steps = 20_000, Hidden = 32, Points = 2000 },
+                Conservative with { Steps = 6000, Hidden = 64, Points = 64 },
+                Sparse with { Steps = 6000, WarmUpSteps = 3000, Hidden = 128 },
+                Equivariant with { Steps = 6000, WarmUpSteps = 1500, Hidden = 96 },
+            ],
+            Seeds = 5,
             RecordEvery = 100,
         },
         _ => throw new ExperimentException($"The experiment has no preset '{preset}'."),
@@ -94,7 +134,7 @@ internal sealed record ProblemSizes
     /// <summary>The network's width; of the linear problem, the side of W.</summary>
     public required int Hidden { get; init; }
 
-    /// <summary>Points a step that the constraint holds at; of the linear problem, the points that W is fitted to.</summary>
+    /// <summary>Points a step that the constraint holds at; of the linear problem, the points that W is fitted to; of the sparse one, those of a batch.</summary>
     public required int Points { get; init; }
 
     /// <summary>The learning rate of SGD.</summary>
