@@ -59,6 +59,18 @@ public class PrunableWeightsTests
     }
 
     [Test]
+    public void Layer_by_layer_a_share_is_met_exactly_and_small_layers_stay_denser()
+    {
+        Tensor mask = _weights.ChooseSmallestPerLayer(0.9);
+        Assert.That(mask.sum().item<long>(), Is.EqualTo((long)Math.Ceiling(0.9m * _weights.Count)));
+        double[] left = [.. _weights.Split(mask).Select(pair => 1 - ((double)pair.Mask.sum().item<long>() / pair.Mask.numel()))];
+        Assert.That(left[..^1], Is.Ordered.Descending, "convolutions, each as large as the one before it or larger");
+        Assert.That(left[0], Is.GreaterThan(0.8));
+        Assert.That(left[^2], Is.InRange(0.02, 0.1));
+        Assert.That(left[^1], Is.EqualTo(1), "the linear layer, 10×64");
+    }
+
+    [Test]
     public void Exact_zeros_are_chosen_again()
     {
         Tensor first = _weights.ChooseSmallest(0.5);

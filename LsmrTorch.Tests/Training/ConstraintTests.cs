@@ -186,6 +186,35 @@ public class ConstraintTests
     }
 
     [Test]
+    public void Layer_by_layer_what_is_left_goes_by_the_sums_of_dimensions([Values(0, 0.3, 0.6, 0.9, 1)] double share)
+    {
+        var tied = new Parameter(zeros(40, 50, float64));
+        Parameter[] layers = [tied, W, v, kernel];
+        (Parameter Parameter, Tensor Mask)[] masks = SparsityMask.SmallestPerLayer(layers, share);
+        Assert.That(masks.Select(m => m.Mask.shape), Is.EqualTo(layers.Select(p => p.shape)));
+        double left = layers.Sum(p => p.numel()) - Math.Ceiling(share * 2053 - 1e-6);
+        Assert.That(masks.Sum(m => m.Mask.logical_not().count_nonzero().item<long>()), Is.EqualTo(left));
+
+        // The factor of the sums by bisection: what is left of a layer is that or all of it.
+        (double low, double high) = (0, 1e3);
+        for (int i = 0; i < 100; i++) {
+            double middle = (low + high) / 2;
+            (low, high) = layers.Sum(p => Expected(p, middle)) < left ? (middle, high) : (low, middle);
+        }
+        foreach ((Parameter layer, Tensor mask) in masks) {
+            Tensor marked = layer.detach().abs().masked_select(mask), kept = layer.detach().abs().masked_select(mask.logical_not());
+            Assert.That(kept.numel(), Is.EqualTo(Expected(layer, high)).Within(1), $"of {layer.numel()}");
+            Assert.That(Problems.Values(marked).DefaultIfEmpty(0).Max(), Is.LessThanOrEqualTo(Problems.Values(kept).DefaultIfEmpty(double.PositiveInfinity).Min()));
+        }
+        Check.LeavesNoTensors(() => {
+            using var inner = NewDisposeScope();
+            SparsityMask.SmallestPerLayer(layers, share);
+        });
+
+        static double Expected(Parameter layer, double factor) => Math.Min(layer.numel(), factor * layer.shape.Sum());
+    }
+
+    [Test]
     public void Ramps_go_from_their_beginning_to_their_end()
     {
         Func<long, double> cubic = Ramp.Cubic(0.1, 0.9, 10, 20), linear = Ramp.Linear(1, 0, 0, 4);
@@ -212,5 +241,6 @@ public class ConstraintTests
         Assert.That(() => Constraint.EquivariantWeights(W, five, five), Throws.ArgumentException.With.Message.Contains("(3, 4)"));
         Assert.That(() => SparsityMask.Smallest([W], 2), Throws.ArgumentException);
         Assert.That(() => SparsityMask.Smallest([], 0.5), Throws.ArgumentException);
+        Assert.That(() => SparsityMask.SmallestPerLayer([W], double.NaN), Throws.ArgumentException.With.Message.Contains("but is NaN"));
     }
 }

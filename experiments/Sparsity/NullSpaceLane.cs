@@ -31,7 +31,8 @@ internal sealed class NullSpaceLane : Lane
     protected override void BeforeGradient(int step)
     {
         if (_schedule.ChoosesAt(step)) {
-            Mask = Weights.ChooseSmallest(_schedule.Share(step));
+            double share = _schedule.Share(step);
+            Mask = Sizes.PerLayer ? Weights.ChooseSmallestPerLayer(share) : Weights.ChooseSmallest(share);
             MaskChanged();
         }
     }

@@ -40,6 +40,13 @@ internal sealed class PrunableWeights
         return mask.MoveToOuterDisposeScope();
     }
 
+    /// <summary>The mask of the smallest of every layer, whose shares differ and make up exactly <see cref="CountFor"/> weights; the caller owns it.</summary>
+    public Tensor ChooseSmallestPerLayer(double share)
+    {
+        using var scope = NewDisposeScope();
+        return cat([.. SparsityMask.SmallestPerLayer(Parameters, share).Select(pair => pair.Mask.reshape(-1))]).MoveToOuterDisposeScope();
+    }
+
     /// <summary>The mask in pieces of the parameters' shapes, which share its memory.</summary>
     public IReadOnlyList<(Parameter Parameter, Tensor Mask)> Split(Tensor mask) =>
         [.. Parameters.Zip(mask.split(_sizes), (parameter, piece) => (parameter, piece.view(parameter.shape)))];

@@ -36,6 +36,9 @@ internal sealed record SparsitySizes
     /// <summary>Part of a continuation, the last of the ramp, during which the rate of ours rises to 1.</summary>
     public double RisePart { get; init; } = 0.1;
 
+    /// <summary>Whether ours chooses in each layer by a share of that layer's own, in place of ranking all weights together.</summary>
+    public bool PerLayer { get; init; }
+
     /// <summary>Steps between two choices of the smallest weights.</summary>
     public int ChooseEvery { get; init; } = 5;
 

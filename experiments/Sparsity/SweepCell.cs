@@ -9,6 +9,9 @@ namespace LsmrTorch.Experiments.Sparsity;
 /// <param name="Penalty">λ of ℓ1; 0 elsewhere.</param>
 internal sealed record SweepCell(string Method, double Share, double Penalty = 0)
 {
+    /// <summary>Ours otherwise, at the share of <see cref="SweepSizes.Training"/>.</summary>
+    public static readonly string[] Variants = ["ours_longer_ramp", "ours_slow", "ours_layerwise", "ours_fine_tuned"];
+
     /// <summary>All cells of a seed, in their order. The smooth count is tried for the first alone.</summary>
     public static IReadOnlyList<SweepCell> All(SweepSizes sizes, bool isFirstSeed)
     {
@@ -17,8 +20,7 @@ internal sealed record SweepCell(string Method, double Share, double Penalty = 0
             new SweepCell("dense_longer", 0),
             .. sizes.Shares.SelectMany(each => new[] { "ours", "gradual", "oneshot" }, (each, method) => new SweepCell(method, each)),
             .. sizes.Penalties.Select(penalty => new SweepCell("l1", share, penalty)),
-            new SweepCell("ours_longer_ramp", share),
-            new SweepCell("ours_slow", share),
+            .. Variants.Select(method => new SweepCell(method, share)),
             .. isFirstSeed ? new[] { new SweepCell("count", share) } : [],
         ];
     }
@@ -33,6 +35,8 @@ internal sealed record SweepCell(string Method, double Share, double Penalty = 0
         sizes = Method switch {
             "ours_longer_ramp" => sizes with { RampPart = 0.75 },
             "ours_slow" => sizes with { Rate = 0.02 },
+            "ours_layerwise" => sizes with { PerLayer = true },
+            "ours_fine_tuned" => sizes with { RampPart = 0.25 },
             _ => sizes,
         };
         var schedule = new Schedules(sizes, sizes.FurtherEpochs * perEpoch);

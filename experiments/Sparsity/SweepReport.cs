@@ -22,11 +22,15 @@ internal static class SweepReport
             figures[$"{source}_{key}_sparsity"] = results.Min(result => result.Zeros);
         }
         foreach (string percent in sizes.Shares.Select(Percent)) {
-            Compare(percent, "gradual", cells[$"{percent}_gradual"]);
-            Compare(percent, "oneshot", cells[$"{percent}_oneshot"]);
-            Compare(percent, "dense_longer", cells["dense_longer"]);
+            Compare($"{percent}_ours", "gradual", $"{percent}_gradual");
+            Compare($"{percent}_ours", "oneshot", $"{percent}_oneshot");
+            Compare($"{percent}_ours", "dense_longer", "dense_longer");
         }
-        Compare(share, "l1", cells[$"{share}_l1"]);
+        Compare($"{share}_ours", "l1", $"{share}_l1");
+        foreach (string variant in SweepCell.Variants) {
+            Compare($"{share}_{variant}", "ours", $"{share}_ours");
+            Compare($"{share}_{variant}", "dense_longer", "dense_longer");
+        }
         figures["l1_weight"] = cells[$"{share}_l1"].Select(result => result.Penalty).Order().ElementAt(sizes.Seeds / 2);
         SweepResult count = cells[$"{share}_count"][0];
         figures[$"{source}_{share}_count_accuracy_before_zeroing"] = count.Before;
@@ -43,16 +47,17 @@ internal static class SweepReport
             Notes = [
                 string.Create(CultureInfo.InvariantCulture, $"At {share} % ours minus gradual pruning: {100 * gradual.Mean:+0.00;-0.00;0.00} points, 95 % interval {100 * gradual.Low:+0.00;-0.00;0.00} to {100 * gradual.High:+0.00;-0.00;0.00} (paired over {sizes.Seeds} seeds, Student's t)."),
                 string.Create(CultureInfo.InvariantCulture, $"Trained on {run.TrainCount} images; accuracies are of {run.TestCount}, test images and {sizes.HeldOut} held out of training, a standard error of {100 * Math.Sqrt(0.24 / run.TestCount):F1} points each. λ of ℓ1 is chosen for each seed on {sizes.Tuning} other images."),
-                "ours_longer_ramp chooses weights during 75 % of the steps in place of 50; ours_slow has κ = 0.02 in place of 0.1 until the last weights are chosen.",
+                "ours_longer_ramp chooses weights during 75 % of the steps in place of 50; ours_slow has κ = 0.02 in place of 0.1 until the last weights are chosen; ours_layerwise "
+                    + "gives each layer a share of its own (Erdős–Rényi kernel); ours_fine_tuned chooses during 25 % of the steps, after which the chosen weights are zero and the others are fine-tuned.",
                 string.Create(CultureInfo.InvariantCulture, $"The smooth count ends at {count.Left:P1} left where {1 - sizes.Training.Share:P0} was asked, with {count.Before:P1} right before the smallest weights of each layer are set to zero and {count.Accuracy:P1} after (seed {count.Seed})."),
             ],
             Plots = [Draw(sizes, state, cells, folder)],
         };
 
-        void Compare(string percent, string other, SweepResult[] others)
+        void Compare(string cell, string otherName, string other)
         {
-            var difference = PairedDifference.Of(Accuracies(cells[$"{percent}_ours"]), Accuracies(others));
-            string name = $"{source}_{percent}_ours_minus_{other}";
+            var difference = PairedDifference.Of(Accuracies(cells[cell]), Accuracies(cells[other]));
+            string name = $"{source}_{cell}_minus_{otherName}";
             figures[name] = difference.Mean;
             if (double.IsFinite(difference.Low)) {
                 figures[name + "_low"] = difference.Low;
