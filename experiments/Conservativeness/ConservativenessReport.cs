@@ -118,7 +118,11 @@ internal static class ConservativenessReport
 
     private static double Paths(FieldEnd end) => end.PathDependence.Average();
 
-    private static string Source(ConservativenessSizes sizes) => sizes.Of == "cifar10" ? "CIFAR-10 images" : "generated images";
+    private static string Source(ConservativenessSizes sizes) => sizes.Of switch {
+        "cifar10" => "CIFAR-10 images",
+        "imagenet" => "ImageNet photographs",
+        _ => "generated images",
+    };
 
     private static double Mean(ConservativenessState state, string density, string network, Func<FieldEnd, double> value) =>
         state.Ends.Where(end => end.Density == density && end.Network == network).Average(value);
