@@ -39,7 +39,7 @@ internal static class ConservativenessReport
                     sizes.Densities.Average(density => value(state.Ends.Single(end => end.Density == density && end.Seed == seed && end.Network == Name(state, kind, density)))))];
                 figures[$"{figure}_{kind}"] = seeds.Average();
                 if (sizes.Seeds > 1) {
-                    figures[$"{figure}_{kind}_spread"] = Deviation(seeds);
+                    figures[$"{figure}_{kind}_spread"] = Statistics.Deviation(seeds);
                 }
                 if (sizes.Densities.Count > 1) {
                     foreach (string density in sizes.Densities) {
@@ -83,7 +83,7 @@ internal static class ConservativenessReport
                 string Shown(Func<FieldEnd, double> value, string format)
                 {
                     double[] values = [.. state.Ends.Where(end => end.Density == density && end.Network == network).Select(value)];
-                    return values.Length == 1 ? values[0].ToString(format) : $"{values.Average().ToString(format)} ± {Deviation(values).ToString(format)}";
+                    return values.Length == 1 ? values[0].ToString(format) : $"{values.Average().ToString(format)} ± {Statistics.Deviation(values).ToString(format)}";
                 }
             }
         }
@@ -126,10 +126,4 @@ internal static class ConservativenessReport
 
     private static double Mean(ConservativenessState state, string density, string network, Func<FieldEnd, double> value) =>
         state.Ends.Where(end => end.Density == density && end.Network == network).Average(value);
-
-    private static double Deviation(double[] values)
-    {
-        double mean = values.Average();
-        return values.Length < 2 ? 0 : Math.Sqrt(values.Sum(value => Math.Pow(value - mean, 2)) / (values.Length - 1));
-    }
 }

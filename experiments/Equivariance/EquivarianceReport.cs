@@ -71,13 +71,7 @@ internal static class EquivarianceReport
     private static SummaryTable Table(EquivarianceState state, ILookup<string, EpochRecord> ends) => new(
         ["network", "accuracy", "accuracy transformed", "equivariance error", "seconds per step", "free weights"],
         [.. ends.Select(end => new[] {
-            end.Key, Spread(end.Select(record => record.Accuracy)), Spread(end.Select(record => record.TransformedAccuracy)), $"{end.Average(record => record.EquivarianceError):E1}",
+            end.Key, Statistics.Percent(end.Select(record => record.Accuracy)), Statistics.Percent(end.Select(record => record.TransformedAccuracy)), $"{end.Average(record => record.EquivarianceError):E1}",
             $"{Statistics.Median(state.StepSeconds[end.Key]):F4}", $"{state.Freedom[end.Key]:N0}",
         })]);
-
-    private static string Spread(IEnumerable<double> accuracies)
-    {
-        double[] all = [.. accuracies];
-        return all.Length == 1 ? $"{all[0]:P2}" : $"{all.Average():P2} ± {100 * Statistics.Deviation(all):F2}";
-    }
 }

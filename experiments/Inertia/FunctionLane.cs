@@ -14,6 +14,7 @@ internal sealed class FunctionLane : InertiaLane
         Constraint constraint = Constraint.Equivariance(network.forward, () => _points!, x => OrthogonalGroup.OnPoints(_elements!, x), y => OrthogonalGroup.OnTensors(_elements!, y),
             JacobianProducts.Differences);
         _optimizer = new NullSpaceOptimizer(Adam, Parameters, constraint, sizes.FunctionRate, sizes.FunctionDamp) {
+            Order = ProjectionOrder.Metric,
             WarmUp = sizes.FunctionWarmUp,
             Tolerance = 0.1,
             MaxIterations = sizes.FunctionIterations,

@@ -81,11 +81,7 @@ internal static class OrderReport
 
         public double Mean(Func<OrderRecord, double> value) => IsWhole ? Ends.Average(value) : double.NaN;
 
-        public double Deviation(Func<OrderRecord, double> value)
-        {
-            double mean = Mean(value);
-            return Seeds < 2 ? 0 : Math.Sqrt(Ends.Sum(end => Math.Pow(value(end) - mean, 2)) / (Seeds - 1));
-        }
+        public double Deviation(Func<OrderRecord, double> value) => IsWhole ? Statistics.Deviation([.. Ends.Select(value)]) : double.NaN;
 
         public string Shown(Func<OrderRecord, double> value) => Seeds < 2 ? $"{Mean(value):E2}" : $"{Mean(value):E2} ± {Deviation(value):E0}";
     }

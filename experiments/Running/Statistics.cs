@@ -26,6 +26,13 @@ internal static class Statistics
         return values.Count == 1 ? 0 : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1));
     }
 
+    /// <summary>Shares as a table has them: the mean in per cent, and the standard deviation where there are several.</summary>
+    public static string Percent(IEnumerable<double> shares)
+    {
+        double[] all = [.. shares];
+        return all.Length == 1 ? $"{all[0]:P2}" : $"{all.Average():P2} ± {100 * Deviation(all):F2}";
+    }
+
     /// <summary>The median of the ratios within rounds, so that what slows a whole round down is in neither side.</summary>
     public static double MedianRatio(IReadOnlyList<double> ours, IReadOnlyList<double> other) =>
         Median(ours.Zip(other, (mine, theirs) => mine / theirs));

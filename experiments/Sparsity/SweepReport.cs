@@ -54,16 +54,8 @@ internal static class SweepReport
             Plots = [Draw(sizes, state, cells, folder)],
         };
 
-        void Compare(string cell, string otherName, string other)
-        {
-            var difference = PairedDifference.Of(Accuracies(cells[cell]), Accuracies(cells[other]));
-            string name = $"{source}_{cell}_minus_{otherName}";
-            figures[name] = difference.Mean;
-            if (double.IsFinite(difference.Low)) {
-                figures[name + "_low"] = difference.Low;
-                figures[name + "_high"] = difference.High;
-            }
-        }
+        void Compare(string cell, string otherName, string other) =>
+            PairedDifference.Of(Accuracies(cells[cell]), Accuracies(cells[other])).AddTo(figures, $"{source}_{cell}_minus_{otherName}");
     }
 
     /// <summary>The results of each method and share by seed; of ℓ1 each seed's best on the images for tuning.</summary>
@@ -73,20 +65,12 @@ internal static class SweepReport
 
     private static SummaryTable Table(SweepState state, IReadOnlyDictionary<string, SweepResult[]> cells)
     {
-        var rows = new List<string[]> { new[] { "dense (the start of all)", Spread(state.DenseAccuracies), "", "0", "" } };
+        var rows = new List<string[]> { new[] { "dense (the start of all)", Statistics.Percent(state.DenseAccuracies), "", "0", "" } };
         rows.AddRange(cells.Select(cell => new[] {
-            cell.Key.Replace('_', ' '), Spread(Accuracies(cell.Value)), Spread(cell.Value.Select(result => result.Before)),
+            cell.Key.Replace('_', ' '), Statistics.Percent(Accuracies(cell.Value)), Statistics.Percent(cell.Value.Select(result => result.Before)),
             $"{cell.Value.Min(result => result.Zeros):P2}", $"{cell.Value.Select(result => result.SecondsPerStep).Order().ElementAt(cell.Value.Length / 2):F4}",
         }));
         return new SummaryTable(["network", "accuracy", "before zeroing", "exact zeros", "seconds per step"], rows);
-    }
-
-    // The mean, and the standard deviation over seeds where there are several.
-    private static string Spread(IEnumerable<double> accuracies)
-    {
-        double[] all = [.. accuracies];
-        double mean = all.Average();
-        return all.Length == 1 ? $"{mean:P2}" : $"{mean:P2} ± {100 * Math.Sqrt(all.Sum(one => (one - mean) * (one - mean)) / (all.Length - 1)):F2}";
     }
 
     private static string Draw(SweepSizes sizes, SweepState state, IReadOnlyDictionary<string, SweepResult[]> cells, RunFolder folder)
