@@ -40,6 +40,10 @@ public class OperatorTests
             return (LinearOperator.BlockDiagonal(LinearOperator.FromMatrix(M), LinearOperator.Diagonal(d), LinearOperator.FromMatVec(v => v.flip(0), [2], t)),
                 block_diag(M, diag(d.reshape(-1)), eye(2, dtype: t).flip(0)));
         },
+        ["block diagonal with a part without rows"] = t => {
+            Tensor M = Random(t, 7, 4);
+            return (LinearOperator.BlockDiagonal(LinearOperator.FromMatrix(zeros(0, 3, t)), LinearOperator.FromMatrix(M)), cat([zeros(7, 3, t), M], 1));
+        },
         ["stack of images"] = t => (LinearOperator.Stack(LinearOperator.Identity([2, 3], t), LinearOperator.FromMatVec(v => v[0].add(v[1]), [2, 3], t)),
             cat([eye(6, dtype: t), cat([eye(3, dtype: t), eye(3, dtype: t)], 1)])),
     };

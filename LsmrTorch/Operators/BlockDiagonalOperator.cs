@@ -38,13 +38,15 @@ internal sealed class BlockDiagonalOperator(LinearOperator[] parts)
         long count = columns.shape[^1], offset = 0;
         var products = new List<Tensor>();
         foreach (LinearOperator part in Parts) {
-            long[] piece = [.. shape(part), count];
-            long length = piece[..^1].Aggregate(1L, (product, size) => product * size);
-            products.Add(product(part, columns.narrow(0, offset, length).reshape(piece)).reshape(-1, count));
-            offset += length;
+            IReadOnlyList<long> from = shape(part);
+            Tensor made = product(part, columns.narrow(0, offset, Length(from)).reshape([.. from, count]));
+            products.Add(made.reshape(Length(made.shape[..^1]), count));
+            offset += Length(from);
         }
         return scope.MoveToOuter(cat(products));
     }
+
+    private static long Length(IReadOnlyList<long> shape) => shape.Aggregate(1L, (length, size) => length * size);
 }
 
 public abstract partial class LinearOperator

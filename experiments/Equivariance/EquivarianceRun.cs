@@ -9,7 +9,8 @@ namespace LsmrTorch.Experiments.Equivariance;
 /// <summary>One seed after the other, with a checkpoint after every epoch.</summary>
 internal sealed class EquivarianceRun(EquivarianceSizes sizes, RunContext context, Cifar10 images)
 {
-    private readonly ProgressLine _progress = new(context.Console, (long)sizes.Seeds * sizes.Epochs);
+    private const int Parts = 1000;     // of an epoch, which progress is counted in
+    private readonly ProgressLine _progress = new(context.Console, (long)sizes.Seeds * sizes.Epochs * Parts);
     private EquivarianceState _state = new();
 
     private int EpochsDone => (_state.Seed * sizes.Epochs) + _state.Epoch;
@@ -51,7 +52,7 @@ internal sealed class EquivarianceRun(EquivarianceSizes sizes, RunContext contex
                 seconds[i] += step[i].Seconds;
                 Add(_state.StepSeconds, seed.Lanes[i].Name, step[i].Seconds);
             }
-            _progress.Report(EpochsDone, $"seed {_state.Seed + 1}/{sizes.Seeds}, epoch {_state.Epoch + 1}/{sizes.Epochs}, step {steps}");
+            _progress.Report(((long)EpochsDone * Parts) + (steps * Parts / seed.PerEpoch), $"seed {_state.Seed + 1}/{sizes.Seeds}, epoch {_state.Epoch + 1}/{sizes.Epochs}, step {steps}");
         }
         _state.Epoch++;
         var measured = new List<string>();
@@ -59,8 +60,8 @@ internal sealed class EquivarianceRun(EquivarianceSizes sizes, RunContext contex
             EquivarianceLane lane = seed.Lanes[i];
             EpochRecord record = Record(seed, lane, losses[i] / steps);
             measured.Add($"{lane.Name} {record.TransformedAccuracy:P1}");
-            _state.Freedom[lane.Name] = FreedomOf(lane);
             if (_state.Seed == 0) {
+                _state.Freedom[lane.Name] = FreedomOf(lane);
                 Add(_state.Seconds, lane.Name, seconds[i] + (_state.Seconds.GetValueOrDefault(lane.Name)?[^1] ?? 0));
             }
         }
@@ -103,7 +104,7 @@ internal sealed class EquivarianceRun(EquivarianceSizes sizes, RunContext contex
             return [];
         }
         _state = state.Deserialize<EquivarianceState>()!;
-        _progress.StartFrom(EpochsDone);
+        _progress.StartFrom((long)EpochsDone * Parts);
         _progress.Say($"Going on after epoch {EpochsDone} of {sizes.Seeds * sizes.Epochs}.");
         return tensors;
     }

@@ -46,8 +46,8 @@ internal sealed class SeedRun : IDisposable
     /// <summary>All networks.</summary>
     public IReadOnlyList<EquivarianceLane> Lanes => _lanes;
 
-    /// <summary>Images that are trained on.</summary>
-    public int TrainCount => _data.TrainCount;
+    /// <summary>Steps of an epoch.</summary>
+    public int PerEpoch => _data.PerEpoch;
 
     /// <summary>The steps of an epoch; each gives the mean loss and the seconds of every network, in their order.</summary>
     public IEnumerable<(double Loss, double Seconds)[]> Epoch(int epoch)

@@ -36,7 +36,7 @@ internal sealed class PreserveRun(PreserveSizes sizes, RunContext context, Cifar
 
     private long CellsDone => ((long)_state.Done * (1 + Cells(sizes).Count)) + _state.Cells + 1;
 
-    // Those with equal time come last, when it is known how much time ours took and which weights are best.
+    // Those with equal time come last, when it is known which weights are best.
     private static IReadOnlyList<(string Method, double Weight, bool IsEqualTime)> Cells(PreserveSizes sizes) => [
         ("plain", 0, false), ("ours", 0, false),
         .. sizes.Weights.Select(weight => ("replay", weight, false)), .. sizes.Weights.Select(weight => ("distillation", weight, false)),
@@ -63,8 +63,7 @@ internal sealed class PreserveRun(PreserveSizes sizes, RunContext context, Cifar
             (string method, double weight, bool isEqualTime) = cells[_state.Cells];
             int steps = sizes.Steps;
             if (isEqualTime) {
-                PreserveResult best = PreserveReport.Best(_state, task, seed, method), ours = PreserveReport.Best(_state, task, seed, "ours");
-                (weight, steps) = (best.Weight, Math.Max(1, (int)(sizes.Steps * ours.SecondsPerStep / best.SecondsPerStep)));
+                (weight, steps) = (PreserveReport.Best(_state, task, seed, method).Weight, (int)Math.Round(sizes.EqualTime * sizes.Steps));
             }
             Add(Tuned(task, seed, method, weight, isEqualTime, steps, lane.Model, data));
             _state.Cells++;

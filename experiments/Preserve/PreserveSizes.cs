@@ -26,6 +26,9 @@ internal sealed record PreserveSizes
     /// <summary>Training images held out to choose the weights by.</summary>
     public required int Tuning { get; init; }
 
+    /// <summary>Steps of replay and distillation that take about the time of one of ours; the seconds of a step say how equal the times were.</summary>
+    public double EqualTime { get; init; } = 2.3;
+
     public double LearningRate { get; init; } = 0.03;
 
     /// <summary>The gradient's norm at most, for all methods: with fixed batch statistics new classes begin with steep losses.</summary>

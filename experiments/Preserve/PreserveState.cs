@@ -13,7 +13,7 @@ internal sealed class PreserveState
 }
 
 /// <summary>
-/// A network at its end. <see cref="Method"/> "before" is the old network itself; IsEqualTime marks as many steps as ours had time for. <see cref="Tuning"/> is the
+/// A network at its end. <see cref="Method"/> "before" is the old network itself; IsEqualTime marks as many steps as take about the time of ours. <see cref="Tuning"/> is the
 /// mean of old and new accuracy on the images for tuning.
 /// </summary>
 internal sealed record PreserveResult(
