@@ -26,7 +26,7 @@ internal sealed record SweepSizes
     /// <summary>The sizes of a preset.</summary>
     public static SweepSizes Of(string preset) => preset switch {
         "smoke" => new SweepSizes {
-            Training = SparsitySizes.Of("smoke") with { TrainImages = 720, TestImages = 200, DenseEpochs = 4, FurtherEpochs = 2 },
+            Training = SparsitySizes.Of("smoke") with { TrainImages = 520, TestImages = 200, DenseEpochs = 4, FurtherEpochs = 2 },
             Shares = [0.5, 0.9],
             Penalties = [1e-3],
             Seeds = 2,
