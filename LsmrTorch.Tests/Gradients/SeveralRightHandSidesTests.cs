@@ -49,9 +49,9 @@ public class SeveralRightHandSidesTests
             LsmrResult one = linalg.lsmr(Operator(kind, A1), b1, l1, start ? s1 : null, tight, tight);
             Tensor[] single1 = Gradient.Of(one.Solution.mul(g.select(1, j)).sum(), start ? [A1, b1, l1, s1] : [A1, b1, l1]);
             Check.Close(all.Solution.select(1, j), one.Solution, tolerance, $"x of column {j}", floor: 1);
-            // What comes after min(m, n) iterations is the work of round-off, which differs between the products with one column and with four.
-            int byRoundOff = one.Iterations - (int)Math.Min(m, n);
-            Assert.That(all.Columns[j].Iterations, Is.EqualTo(one.Iterations).Within(Math.Max(2, byRoundOff / 2)), $"iterations of column {j}");
+            // At a few eps of float32 what comes after min(m, n) iterations is the work of round-off, which differs between products with one column and with four.
+            int byRoundOff = single ? one.Iterations - (int)Math.Min(m, n) : 0;
+            Assert.That(all.Columns[j].Iterations, Is.EqualTo(one.Iterations).Within(Math.Max(2, byRoundOff / 3)), $"iterations of column {j}");
             if (all.Columns[j].Stop != one.Stop)        // both rules within a rounding of each other
                 Assert.That(all.Columns[j].Converged);
             Check.Close(found[1].select(1, j), single1[1], tolerance, $"dL/db of column {j}", floor: 1);
