@@ -33,7 +33,7 @@ public abstract partial class Constraint
 
     /// <summary>
     /// Takes a step in closed form, where J allows it: the parameters hold θ + Δ and are given θ + Δ'. Null, and nothing done, where a solve is needed.
-    /// Called under <c>no_grad()</c>.
+    /// Without damping it must be the step in every diagonal metric D too, as it is where J picks entries: D Jᵀ(J D Jᵀ)⁻¹ = Jᵀ. Called under <c>no_grad()</c>.
     /// </summary>
     /// <param name="parameters">As for <see cref="Linearize"/>.</param>
     /// <param name="before">θ of each.</param>
@@ -53,7 +53,8 @@ public abstract partial class Constraint
     /// <summary>
     /// Chosen weights vanish: c holds the entries of each parameter at which its mask (bool, of the parameter's shape) is
     /// true. J picks entries and JJᵀ = I, so that a projected step is known in closed form, which takes a few passes and one copy of the
-    /// parameters; in another order or beside other constraints a solve is one iteration. (With κ = 1 a step is that of magnitude pruning where the
+    /// parameters; without damping that is the step in Adam's metric too. With projected gradients or beside other constraints a solve is one iteration; damped
+    /// in a metric it takes more. (With κ = 1 a step is that of magnitude pruning where the
     /// mask marks the smallest weights, which <see cref="SparsityMask"/> chooses.)
     /// </summary>
     /// <exception cref="ArgumentException">A mask is not bool or has another shape than its parameter.</exception>

@@ -264,7 +264,7 @@ public sealed partial class NullSpaceOptimizer
         try {
             Inner.step(closure);
             using var guard = no_grad();
-            direct = Order == ProjectionOrder.Step ? constraint.StepDirectly(moving, before, rate, Damp) : null;
+            direct = Order == ProjectionOrder.Step || Damp == 0 ? constraint.StepDirectly(moving, before, rate, Damp) : null;
             if (direct is not null)
                 return null;
             Tensor delta = empty(moving.Sum(p => p.numel()), moving[0].dtype, moving[0].device);
