@@ -62,6 +62,28 @@ public class ConstraintTests
     public void A_norm() => IsThatOf(Constraint.Norm(kernel, 2.5), () => kernel.norm().sub(2.5).reshape(1));
 
     [Test]
+    public void A_root_mean_square_of_tensor_code_or_of_products_in_closed_form()
+    {
+        Tensor M = Problems.Random(6, 6, 5), target = Problems.Random(7, 6);
+        IsThatOf(Constraint.RootMeanSquare(Constraint.FromResidual(() => W.tanh().mm(W.t()))), () => W.tanh().mm(W.t()).square().mean().sqrt().reshape(1));
+        IsThatOf(Constraint.RootMeanSquare(Constraint.Linear([(v, LinearOperator.FromMatrix(M))], target)), () => M.mv(v).sub(target).square().mean().sqrt().reshape(1));
+        IsThatOf(
+            Constraint.All([(Constraint.RootMeanSquare(Constraint.FromResidual(() => v.sin())), 2.0), (Constraint.RootMeanSquare(Constraint.Norm(kernel, 2.5)), 1.0)]),
+            () => cat([v.sin().square().mean().sqrt().reshape(1) * 2, (kernel.norm() - 2.5).abs().reshape(1)]));
+    }
+
+    [Test]
+    public void A_root_mean_square_of_zeros_or_of_nothing_has_no_direction()
+    {
+        (Tensor c, LinearOperator J) = Constraint.RootMeanSquare(Constraint.FromResidual(() => v.sub(v.detach()))).Linearize(All);
+        Assert.That(c.item<double>(), Is.Zero);
+        Assert.That(Problems.Values(J.VecMat(ones(1, float64))), Is.All.Zero);
+        Constraint nothing = Constraint.RootMeanSquare(Constraint.FromResidual(() => v.slice(0, 0, 0, 1)));
+        Assert.That((nothing.Linearize(All).Residual.numel(), nothing.Evaluate(All).numel()), Is.EqualTo((0L, 0L)));
+        Assert.That(() => Constraint.RootMeanSquare(Constraint.FromResidual(() => v.detach())).Linearize(All), Throws.ArgumentException.With.Message.Contains("does not depend"));
+    }
+
+    [Test]
     public void A_smooth_count_for_each_layer()
     {
         Tensor Count(Tensor theta, double scale) => theta.square().div(theta.square().add(scale * scale)).mean().sub(0.1).reshape(1);

@@ -93,6 +93,28 @@ public class NullSpaceTests
     }
 
     [Test]
+    public void Under_a_root_mean_square_the_step_is_the_row_s_and_costs_one_product_with_the_transpose()
+    {
+        (Parameter[] parameters, Func<Tensor> loss) = Task();
+        (Parameter[] twins, Func<Tensor> twinLoss) = Task();
+        Tensor M = Problems.Random(7, 4, 6), target = Problems.Random(8, 4);
+        int transposed = 0;
+        LinearOperator J = LinearOperator.FromMatVec(M.mv, u => { transposed++; return M.t().mv(u); }, [6], float64);
+        Constraint constraint = Constraint.RootMeanSquare(Constraint.Linear([(parameters[1], J)], target));
+        var optimizer = new NullSpaceOptimizer(optim.SGD(parameters, 0.05), parameters, constraint, 0.3);
+        Tensor before = parameters[1].detach().clone(), r = M.mv(before) - target, row = M.t().mv(r) / (2 * r.norm());
+        transposed = 0;
+        NullSpaceReport report = Step(optimizer, loss);
+        twinLoss().backward();
+        optim.SGD(twins, 0.05).step();
+        Tensor delta = twins[1].detach() - before;
+        Check.Close(parameters[1].detach() - before, delta - row * ((row.dot(delta) + r.norm() * (0.3 / 2)) / row.dot(row)), 1e-12, "Delta'");
+        Check.Close(parameters[0].detach(), twins[0].detach(), 1e-15, "what the constraint does not read");
+        Assert.That((report.Iterations, transposed), Is.EqualTo((1, 1)));
+        Assert.That(report.PredictedConstraintNorm, Is.EqualTo(0.7 * report.ConstraintNorm).Within(1e-14));
+    }
+
+    [Test]
     public void Projecting_twice_changes_nothing()
     {
         // From a feasible point the projected step is in the null space; a constraint on it projects it onto itself.

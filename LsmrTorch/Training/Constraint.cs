@@ -31,6 +31,14 @@ public abstract partial class Constraint
         return scope.MoveToOuter(Linearize(parameters).Residual);
     }
 
+    /// <summary>c and Jᵀu for one u, which follows from c; cheaper than <see cref="Linearize"/> where nothing needs to be recorded for J v.</summary>
+    internal virtual (Tensor Residual, Tensor Product) TransposeProduct(IReadOnlyList<Parameter> parameters, Func<Tensor, Tensor> cotangent)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor c, LinearOperator J) = Linearize(parameters);
+        return (scope.MoveToOuter(c), scope.MoveToOuter(J.VecMat(cotangent(c))));
+    }
+
     /// <summary>
     /// Takes a step in closed form, where J allows it: the parameters hold θ + Δ and are given θ + Δ'. Null, and nothing done, where a solve is needed.
     /// Without damping it must be the step in every diagonal metric D too, as it is where J picks entries: D Jᵀ(J D Jᵀ)⁻¹ = Jᵀ. Called under <c>no_grad()</c>.
@@ -82,6 +90,14 @@ public abstract partial class Constraint
     /// <summary>The parameter's Euclidean norm is <paramref name="norm"/>: c = ‖θ‖ − norm, one residual.</summary>
     /// <exception cref="ArgumentException">The norm is negative.</exception>
     public static Constraint Norm(Parameter parameter, double norm) => new NormConstraint(parameter, norm);
+
+    /// <summary>
+    /// The root mean square of another constraint's residuals r as the only residual: c = ‖r‖/√k. J is one row, from one backward pass where r is tensor code, and
+    /// nothing is left to solve: a step costs what one costs whose loss has the penalty ‖r‖²/k, and descends as that would, under the weight that takes c to (1 − κ)c.
+    /// For residuals on data drawn anew in each step, more than the parameters can meet one by one.
+    /// </summary>
+    /// <param name="of">The constraint whose residuals they are.</param>
+    public static Constraint RootMeanSquare(Constraint of) => new RootMeanSquareConstraint(of);
 
     /// <summary>
     /// Several constraints at once: c = (w₁c₁, w₂c₂, …) in one vector, and J likewise. The step's projection weighs them only where damping

@@ -10,9 +10,7 @@ internal sealed class ResidualConstraint(Func<Tensor> residual, JacobianProducts
     public override (Tensor, LinearOperator) Linearize(IReadOnlyList<Parameter> parameters)
     {
         bool byDifferences = products == JacobianProducts.Differences;
-        var recorded = new Linearization(residual, parameters, forwardProducts: !byDifferences, createGraph: false);
-        if (!recorded.Value.requires_grad && recorded.Value.numel() > 0)
-            throw new ArgumentException("The constraint's residual does not depend on the parameters by operations that autograd knows.");
+        Linearization recorded = Record(parameters, forwardProducts: !byDifferences);
         Tensor c = recorded.Value.detach();
         return (c, new ParameterJacobian(recorded, parameters, byDifferences ? new DifferenceQuotient(residual, c, parameters) : null));
     }
@@ -21,6 +19,22 @@ internal sealed class ResidualConstraint(Func<Tensor> residual, JacobianProducts
     {
         using var scope = NewDisposeScope();
         return scope.MoveToOuter(residual().detach());
+    }
+
+    internal override (Tensor, Tensor) TransposeProduct(IReadOnlyList<Parameter> parameters, Func<Tensor, Tensor> cotangent)
+    {
+        using var scope = NewDisposeScope();
+        Linearization recorded = Record(parameters, forwardProducts: false);
+        Tensor c = recorded.Value.detach();
+        return (scope.MoveToOuter(c), scope.MoveToOuter(new ParameterJacobian(recorded, parameters, null).VecMat(cotangent(c))));
+    }
+
+    private Linearization Record(IReadOnlyList<Parameter> parameters, bool forwardProducts)
+    {
+        var recorded = new Linearization(residual, parameters, forwardProducts, createGraph: false);
+        return recorded.Value.requires_grad || recorded.Value.numel() == 0
+            ? recorded
+            : throw new ArgumentException("The constraint's residual does not depend on the parameters by operations that autograd knows.");
     }
 
     private sealed class ParameterJacobian(Linearization recorded, IReadOnlyList<Parameter> parameters, DifferenceQuotient? quotient)
