@@ -36,7 +36,7 @@ internal sealed record SweepSizes
         "small" => new SweepSizes {
             Training = SparsitySizes.Of("small") with { Depth = 8, DenseEpochs = 12, FurtherEpochs = 4 },
             Penalties = [1e-4, 3e-4, 1e-3, 3e-3],
-            Seeds = 3,
+            Seeds = 6,
             HeldOut = 1000,
             Tuning = 500,
         },
