@@ -248,6 +248,8 @@ public class NullSpaceTests
         NullSpaceReport report = Step(optimizer, loss);
         Assert.That((report.Iterations, report.ConditionEstimate, report.Applied), Is.EqualTo((0, 1.0, true)));
         Assert.That(Problems.Values(parameters[0].masked_select(mask)), Is.All.Zero);
+        optimizer.Smoothing = 0.5;
+        Assert.That(Step(optimizer, loss).Iterations, Is.EqualTo(1), "a mean of corrections is another step");
     }
 
     [Test]

@@ -136,6 +136,8 @@ public sealed partial class NullSpaceOptimizer
             throw new ArgumentException("No parameter requires a gradient, so none can move.");
         if (Order == ProjectionOrder.Gradient && closure is not null)
             throw new ArgumentException("A closure computes gradients anew, so that projected ones would be lost: use ProjectionOrder.Step.", nameof(closure));
+        if (Order == ProjectionOrder.Gradient && Smoothing > 0)
+            throw new ArgumentException($"Smoothing ({Text.Exact(Smoothing)}) is for a projected step: of projected gradients the inner optimizer's momentum is the mean.");
         double rate = RateSchedule?.Invoke(Steps) ?? Rate;
         if (rate is not (> 0 and <= 1))
             throw new ArgumentException($"The rate must be over 0 and at most 1, but is {Text.Exact(rate)} at step {Steps}.");
@@ -171,7 +173,7 @@ public sealed partial class NullSpaceOptimizer
             Move(moving, delta);
             return NullSpaceReport.Unconstrained;
         }
-        (Tensor correction, NullSpaceReport report) = Correction(J, c, delta, rate, Order == ProjectionOrder.Metric ? RootMetric(moving) : null);
+        (Tensor correction, NullSpaceReport report) = Correction(moving, J, c, delta, rate, Order == ProjectionOrder.Metric ? RootMetric(moving) : null);
         if (report.Applied) {
             Vectors.AddScaled(delta, -1, correction);
             Move(moving, delta);
@@ -194,7 +196,7 @@ public sealed partial class NullSpaceOptimizer
             }
             Tensor descent = Vectors.Flatten(moving.Select(p => p.grad is { } g ? g.detach() : zeros_like(p)));
             Vectors.Scale(descent, -eta);
-            (Tensor correction, report) = Correction(J, c, descent, rate, null);
+            (Tensor correction, report) = Correction(moving, J, c, descent, rate, null);
             if (!report.Applied)
                 return report;
             Vectors.AddScaled(descent, -1, correction);
@@ -210,8 +212,8 @@ public sealed partial class NullSpaceOptimizer
         return report;
     }
 
-    // z = J⁺ (J Delta + kappa c), or D^(1/2) (J D^(1/2))⁺ of it, and what is to be told of it.
-    private (Tensor Correction, NullSpaceReport Report) Correction(LinearOperator J, Tensor c, Tensor delta, double rate, Tensor? rootMetric)
+    // z = J⁺ (J Delta + kappa c), or D^(1/2) (J D^(1/2))⁺ of it, or the mean of those up to now, and what is to be told of it.
+    private (Tensor Correction, NullSpaceReport Report) Correction(Parameter[] moving, LinearOperator J, Tensor c, Tensor delta, double rate, Tensor? rootMetric)
     {
         double scale = Math.Sqrt(c.numel());
         Tensor target = J.MatVec(delta);
@@ -221,6 +223,8 @@ public sealed partial class NullSpaceOptimizer
         (LsmrResult solve, double damp) = Solve(scaled, target, options, Damp * scale);
         Tensor correction = rootMetric is null ? solve.Solution : solve.Solution.mul(rootMetric);
         (double? freeShare, bool noFreedom) = FreeShare(scaled, c, delta, correction, rate, damp, options, rootMetric);
+        if (solve.Stop != LsmrStop.NonFinite)
+            correction = Smoothed(moving, correction);
         // c + J Delta' = (1 - kappa) c + (target - J z)
         Vectors.AddScaled(target, -1, J.MatVec(correction));
         Vectors.AddScaled(target, 1 - rate, c);
@@ -264,7 +268,7 @@ public sealed partial class NullSpaceOptimizer
         try {
             Inner.step(closure);
             using var guard = no_grad();
-            direct = Order == ProjectionOrder.Step || Damp == 0 ? constraint.StepDirectly(moving, before, rate, Damp) : null;
+            direct = Smoothing == 0 && (Order == ProjectionOrder.Step || Damp == 0) ? constraint.StepDirectly(moving, before, rate, Damp) : null;
             if (direct is not null)
                 return null;
             Tensor delta = empty(moving.Sum(p => p.numel()), moving[0].dtype, moving[0].device);

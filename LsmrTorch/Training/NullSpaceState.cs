@@ -7,10 +7,10 @@ namespace LsmrTorch;
 /// <content>What a run needs to go on as if it had not stopped.</content>
 public sealed partial class NullSpaceOptimizer
 {
-    private const string Mark = "LsmrTorch.NullSpaceOptimizer 1";
+    private const string Mark = "LsmrTorch.NullSpaceOptimizer 2";
 
     /// <summary>
-    /// Writes the number of steps, the metric and the last norm of J, and then the inner optimizer's own state by its <c>save_state_dict</c>.
+    /// Writes the number of steps, the metric, the mean correction and the last norm of J, and then the inner optimizer's own state by its <c>save_state_dict</c>.
     /// Options, the constraint and its masks, random numbers and the parameters are the caller's to keep.
     /// </summary>
     /// <exception cref="NotSupportedException">The inner optimizer cannot save its state.</exception>
@@ -27,6 +27,10 @@ public sealed partial class NullSpaceOptimizer
             writer.Write(isKnown ? found.Count : 0);
             if (isKnown)
                 found.Mean.Save(writer);
+            bool isSmoothed = meanCorrections.TryGetValue(parameter, out Tensor? correction);
+            writer.Write(isSmoothed);
+            if (isSmoothed)
+                correction!.Save(writer);
         }
         inner.save_state_dict(writer);
     }
@@ -47,17 +51,24 @@ public sealed partial class NullSpaceOptimizer
         foreach (Parameter parameter in parameters) {
             if (squares.Remove(parameter, out (Tensor Mean, long Count) old))
                 old.Mean.Dispose();
-            long seen = reader.ReadInt64();
-            if (seen == 0)
-                continue;
-            Tensor mean = zeros_like(parameter).DetachFromDisposeScope();
-            squares[parameter] = (mean, seen);
-            mean.Load(reader);
+            if (reader.ReadInt64() is > 0 and var seen)
+                squares[parameter] = (Read(parameter, reader), seen);
+            if (meanCorrections.Remove(parameter, out Tensor? correction))
+                correction.Dispose();
+            if (reader.ReadBoolean())
+                meanCorrections[parameter] = Read(parameter, reader);
         }
         inner.load_state_dict(reader);
         foreach (SGD.State state in inner.state_dict().State.OfType<SGD.State>())
             state.momentum_buffer?.DetachFromDisposeScope();    // TorchSharp 0.107 leaves them to the caller's scope
         (Steps, jacobianNorm) = (steps, norm);
+    }
+
+    private static Tensor Read(Parameter parameter, BinaryReader reader)
+    {
+        Tensor read = zeros_like(parameter).DetachFromDisposeScope();
+        read.Load(reader);
+        return read;
     }
 
     private OptimizerHelper Saving() => Inner as OptimizerHelper
