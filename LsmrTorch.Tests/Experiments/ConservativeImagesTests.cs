@@ -146,6 +146,27 @@ public class ConservativeImagesTests : TrainingRunTests
     }
 
     [Test]
+    public void The_last_step_leaves_the_mean_of_the_weights_of_those_that_are_averaged()
+    {
+        using var scope = NewDisposeScope();
+        ConservativenessSizes sizes = s_tiny with { Steps = 4, AveragedSteps = 3 };
+        using var averaged = new ScoreLane("plain", sizes, Task());
+        using var last = new ScoreLane("plain", sizes with { AveragedSteps = 0 }, Task());
+        Tensor sum = zeros(1, float64);
+        for (int step = 0; step < 4; step++) {
+            averaged.Step(step);
+            last.Step(step);
+            if (step > 0) {
+                sum = sum.add(Weights(last));
+            }
+        }
+        // Means of three in float32, of weights below 1.
+        Check.Close(Weights(averaged), sum.div(3), 1e-6, "the mean", floor: 1);
+
+        static Tensor Weights(ScoreLane lane) => cat([.. lane.Network.parameters().Select(p => p.detach().reshape(-1))]).to(float64);
+    }
+
+    [Test]
     public void The_figures_are_finite_numbers_under_the_names_that_were_promised()
     {
         Assert.That(Code, Is.Zero);

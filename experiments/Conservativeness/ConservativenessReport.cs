@@ -16,7 +16,8 @@ internal static class ConservativenessReport
             Question = "A network that is trained by denoising score matching is no gradient field. Can c = (S - Sᵀ)v at noisy points, drawn "
                 + "anew in each step, make it one at no cost of the loss? Beside it, from the same weights with the same Adam and "
                 + "steps: no constraint; a penalty on the mean square of c, which begins earlier, its weight the best of a grid by the numbers that "
-                + "are reported; and one with several descents a step, in about the time of ours. Refuted if the asymmetry is over a tenth of plain's, or the loss over 1.05 times.",
+                + (sizes.LongSteps == 0 ? "are reported. " : "are reported; and one with several descents a step, in about the time of ours. ")
+                + "Refuted if the asymmetry is over a tenth of plain's, or the loss over 1.05 times.",
             Table = Table(sizes, state),
             Figures = figures,
             Notes = Notes(sizes, state, figures),
@@ -97,9 +98,12 @@ internal static class ConservativenessReport
             : $", by {sizes.TestProbes} probes at each point; its standard error is what these leave open. The loss is a sum over all pixels."),
         $"Ours has 1/{figures[$"asymmetry_{sizes.Of}_plain_over_ours"]:F1} of plain's asymmetry at {figures[$"score_loss_{sizes.Of}_ours_over_plain"]:F4} times its loss; the best penalty "
             + $"1/{figures[$"asymmetry_{sizes.Of}_plain_over_penalty"]:F1} at {figures[$"score_loss_{sizes.Of}_penalty_over_plain"]:F4}.",
-        $"{sizes.Steps} steps, {sizes.WarmUpSteps} of them without constraint ({sizes.PenaltyWarmUpSteps} without penalty); Adam with rate {sizes.LearningRate} and ε {sizes.Epsilon}. A step of ours solves for "
-            + $"{(sizes.Images is ImageSizes images ? 3 * images.Side * images.Side : 2) * sizes.Points} residuals (order {sizes.Order}, κ = {sizes.Rate}, damping {sizes.Damp}, tolerance {sizes.Tolerance}): {figures["iterations_per_step"]:F0} LSMR iterations, "
-            + $"condition {figures["condition"]:F1} with the damping (medians). {state.Solves.Count} solves were recorded.",
+        $"{sizes.Steps} steps, {sizes.WarmUpSteps} of them without constraint ({sizes.PenaltyWarmUpSteps} without penalty)"
+            + (sizes.AveragedSteps > 0 ? $", the weights of all networks their means over the last {sizes.AveragedSteps}" : "") + $"; Adam with rate {sizes.LearningRate} and ε {sizes.Epsilon}.",
+        (sizes.OneResidual
+            ? $"A step of ours is held to the root mean square of {Residuals(sizes)} numbers (order {sizes.Order}, κ = {sizes.Rate}{(sizes.RateFalls ? ", falling with the learning rate" : "")}, smoothing {sizes.Smoothing})."
+            : $"A step of ours solves for {Residuals(sizes)} residuals (order {sizes.Order}, κ = {sizes.Rate}, damping {sizes.Damp}, tolerance {sizes.Tolerance}): "
+                + $"{figures["iterations_per_step"]:F0} LSMR iterations, condition {figures["condition"]:F1} with the damping (medians). {state.Solves.Count} solves were recorded."),
     ];
 
     // The networks that figures are named for; which weight "penalty" has depends on the density.
@@ -111,6 +115,9 @@ internal static class ConservativenessReport
         "penalty_long" => state.Ends.First(end => end.Network.EndsWith("_long", StringComparison.Ordinal)).Network,
         _ => kind,
     };
+
+    // Numbers of c in a step.
+    private static int Residuals(ConservativenessSizes sizes) => sizes.Points * (sizes.Images is ImageSizes images ? 3 * images.Side * images.Side : 2);
 
     private static double Asymmetry(FieldEnd end) => end.Asymmetries.Average();
 

@@ -11,7 +11,7 @@ internal sealed class ConservativenessRun(ConservativenessSizes sizes, RunContex
 {
     // What a step costs beside one of plain, roughly.
     private const int PenaltyCost = 2;
-    private const int ConstrainedCost = 25;
+    private const int SolveCost = 25;
 
     private ConservativenessState _state = new();
 
@@ -47,7 +47,7 @@ internal sealed class ConservativenessRun(ConservativenessSizes sizes, RunContex
 
     private long Cost(int steps) => steps
         + ((long)PenaltyCost * (sizes.Penalties.Count + sizes.LongSteps) * Math.Max(0, steps - sizes.PenaltyWarmUpSteps))
-        + ((long)ConstrainedCost * Math.Max(0, steps - sizes.WarmUpSteps));
+        + ((long)(sizes.OneResidual ? PenaltyCost : SolveCost) * Math.Max(0, steps - sizes.WarmUpSteps));
 
     private string Status()
     {

@@ -60,6 +60,18 @@ internal sealed record ConservativenessSizes
     /// <summary>κ: the share of c that a step removes.</summary>
     public double Rate { get; init; } = 1;
 
+    /// <summary>Whether κ falls as the learning rate does.</summary>
+    public bool RateFalls { get; init; }
+
+    /// <summary>β of the running mean of corrections; 0 for the last one alone.</summary>
+    public double Smoothing { get; init; }
+
+    /// <summary>Whether ours is held to the root mean square of c alone, which takes no solve.</summary>
+    public bool OneResidual { get; init; }
+
+    /// <summary>The last steps over which the weights are averaged; 0 for the weights of the last step.</summary>
+    public int AveragedSteps { get; init; }
+
     /// <summary>Damping of the solve, relative to the root mean square of the residuals.</summary>
     public double Damp { get; init; } = 0.01;
 
@@ -154,11 +166,11 @@ internal sealed record ConservativenessSizes
             Batch = 32,
             Points = 4,
             Steps = 80,
-            WarmUpSteps = 60,
+            WarmUpSteps = 20,
             PenaltyWarmUpSteps = 20,
             MetricSteps = 20,
+            AveragedSteps = 10,
             Penalties = [10, 100],
-            LongPenalty = 100,
             TestPoints = 8,
             TestProbes = 4,
             Samples = 12,
@@ -166,19 +178,19 @@ internal sealed record ConservativenessSizes
             CheckpointEvery = 40,
         },
         "small" => new ConservativenessSizes {
-            Images = new ImageSizes { Side = 8, Width = 16, Multipliers = [1, 2], Blocks = 1 },
+            Images = new ImageSizes { Side = 32, Width = 16, Multipliers = [1, 2, 2], Blocks = 1 },
             Seeds = 1,
-            Batch = 64,
-            Points = 8,
-            Steps = 1400,
-            WarmUpSteps = 800,
+            Batch = 16,
+            Points = 4,
+            Steps = 2000,
+            WarmUpSteps = 200,
             PenaltyWarmUpSteps = 200,
-            Penalties = [100, 300, 1000, 3000],
-            LongPenalty = 1000,
-            TestPoints = 64,
-            TestProbes = 8,
+            AveragedSteps = 200,
+            Penalties = [1000, 3000, 10_000],
+            TestPoints = 16,
+            TestProbes = 4,
             Samples = 12,
-            RecordEvery = 200,
+            RecordEvery = 500,
             CheckpointEvery = 100,
         },
         "paper" => new ConservativenessSizes {
@@ -186,11 +198,11 @@ internal sealed record ConservativenessSizes
             Batch = 128,
             Points = 32,
             Steps = 50_000,
-            WarmUpSteps = 45_000,
+            WarmUpSteps = 5000,
             PenaltyWarmUpSteps = 5000,
+            AveragedSteps = 5000,
             LearningRate = 1e-3,
-            Penalties = [100, 300, 1000, 3000],
-            LongPenalty = 1000,
+            Penalties = [1000, 3000, 10_000],
             TestPoints = 64,
             TestProbes = 16,
             Samples = 12,
@@ -202,9 +214,13 @@ internal sealed record ConservativenessSizes
         Of = set,
         Densities = [set],
         HighNoise = 10,
-        Rate = 0.1,
+        OneResidual = true,
+        Rate = 1,
+        RateFalls = true,
+        Smoothing = 0.9,
+        Damp = 0,
         Products = JacobianProducts.Differences,
-        Tolerance = 0.05,
+        LongSteps = 0,      // ours takes the time of a penalty
         Pairs = 0,
     };
 }

@@ -9,7 +9,10 @@ internal sealed class ConstrainedLane : ScoreLane
     public ConstrainedLane(ConservativenessSizes sizes, ScoreTask task) : base("ours", sizes, task)
     {
         _rotation = new Rotation(task, Network, sizes.Points, sizes.Products);
-        _optimizer = new NullSpaceOptimizer(Adam, Parameters, _rotation.Constraint, sizes.Rate, sizes.Damp) {
+        Constraint constraint = sizes.OneResidual ? Constraint.RootMeanSquare(_rotation.Constraint) : _rotation.Constraint;
+        _optimizer = new NullSpaceOptimizer(Adam, Parameters, constraint, sizes.Rate, sizes.Damp) {
+            RateSchedule = sizes.RateFalls ? step => sizes.Rate * Share((int)step + FirstStep) : null,
+            Smoothing = sizes.Smoothing,
             Order = sizes.Order,
             Every = sizes.Every,
             WarmUp = sizes.WarmUpSteps - FirstStep, // counted from its own first step

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -21,16 +20,14 @@ internal sealed class PenaltyLane(double weight, int descents, ConservativenessS
     /// <inheritdoc/>
     public override int FirstStep => Sizes.PenaltyWarmUpSteps;
 
-    /// <inheritdoc/>
-    public override (double Loss, double Seconds) Step(int step)
+    protected override double Take(int step)
     {
-        var watch = Stopwatch.StartNew();
         double loss = 0;
         for (int i = 0; i < descents; i++) {
             // The first descent is on the points that the other lanes see, the others on points of their own.
             loss = Descend(step, i == 0 ? step : (long)Sizes.Steps + (step * (long)descents) + i);
         }
-        return (loss, watch.Elapsed.TotalSeconds);
+        return loss;
     }
 
     protected override Tensor Loss(int step, long points)

@@ -14,6 +14,7 @@ namespace LsmrTorch.Experiments.Conservativeness;
 internal class ScoreLane : IDisposable
 {
     private static readonly Scalar s_zero = 0.0f.ToScalar();
+    private readonly WeightAverage? _average;
 
     public ScoreLane(string name, ConservativenessSizes sizes, ScoreTask task)
     {
@@ -22,6 +23,7 @@ internal class ScoreLane : IDisposable
         Network.to(task.Device);
         Parameters = [.. Network.parameters()];
         Adam = optim.Adam(Parameters, sizes.LearningRate, eps: sizes.Epsilon);
+        _average = sizes.AveragedSteps > 0 ? new WeightAverage(name, Parameters) : null;
     }
 
     /// <summary>The word for it in metrics, figures and plots.</summary>
@@ -40,11 +42,17 @@ internal class ScoreLane : IDisposable
 
     protected Adam Adam { get; }
 
-    /// <summary>One step; returns the loss before it (the penalty counted) and the seconds it took.</summary>
-    public virtual (double Loss, double Seconds) Step(int step)
+    /// <summary>One step; returns the loss before it (the penalty counted) and the seconds it took. The last leaves the mean of the weights, where it is asked for.</summary>
+    public (double Loss, double Seconds) Step(int step)
     {
         var watch = Stopwatch.StartNew();
-        double loss = Descend(step, step);
+        double loss = Take(step);
+        if (_average is not null && step >= Sizes.Steps - Sizes.AveragedSteps) {
+            _average.Add();
+            if (step + 1 == Sizes.Steps) {
+                _average.Apply();
+            }
+        }
         return (loss, watch.Elapsed.TotalSeconds);
     }
 
@@ -55,6 +63,7 @@ internal class ScoreLane : IDisposable
             tensors[$"{Name}/{name}"] = tensor;
         }
         tensors[$"{Name}/optimizer"] = OptimizerBytes.Of(SaveOptimizer);
+        _average?.Save(tensors);
     }
 
     /// <summary>Takes them from the checkpoint of a run with the same sizes.</summary>
@@ -62,6 +71,7 @@ internal class ScoreLane : IDisposable
     {
         LoadWeights(tensors, Name);
         OptimizerBytes.Read(tensors[$"{Name}/optimizer"], LoadOptimizer);
+        _average?.Load(tensors);
     }
 
     /// <summary>Goes on from where the other is.</summary>
@@ -77,16 +87,20 @@ internal class ScoreLane : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _average?.Dispose();
         Adam.Dispose();
         Network.Dispose();
     }
+
+    /// <summary>The descents of a step; returns the loss before the last.</summary>
+    protected virtual double Take(int step) => Descend(step, step);
 
     /// <summary>One descent at the learning rate of a step, on the points of that number.</summary>
     protected double Descend(int step, long points)
     {
         using var scope = NewDisposeScope();
         foreach (optim.ILearningRateController group in Adam.ParamGroups) {
-            group.LearningRate = LearningRate(step);
+            group.LearningRate = Sizes.LearningRate * Share(step);
         }
         foreach (Parameter parameter in Parameters) {
             parameter.grad?.fill_(s_zero);
@@ -98,6 +112,13 @@ internal class ScoreLane : IDisposable
         return double.IsFinite(value)
             ? value
             : throw new ExperimentException($"The loss of '{Name}' is {value} in step {step}; its learning rate is too high.");
+    }
+
+    /// <summary>What a step has of the learning rate at the start: it falls by a half cosine.</summary>
+    protected double Share(int step)
+    {
+        double fall = 0.5 * (1 + Math.Cos(Math.PI * step / Sizes.Steps));
+        return Sizes.FinalShare + ((1 - Sizes.FinalShare) * fall);
     }
 
     /// <summary>What is minimised in a step.</summary>
@@ -116,11 +137,5 @@ internal class ScoreLane : IDisposable
         foreach ((string name, Tensor tensor) in Network.state_dict()) {
             tensor.copy_(tensors[$"{from}/{name}"]);
         }
-    }
-
-    private double LearningRate(int step)
-    {
-        double fall = 0.5 * (1 + Math.Cos(Math.PI * step / Sizes.Steps));
-        return Sizes.LearningRate * (Sizes.FinalShare + ((1 - Sizes.FinalShare) * fall));
     }
 }
