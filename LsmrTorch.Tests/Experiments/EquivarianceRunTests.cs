@@ -19,7 +19,8 @@ public class EquivarianceRunTests : TrainingRunTests
         Penalties = [0.5, 2],
         TrainedEpochs = 1,
         EqualTimeDescents = 2,
-        FunctionImages = 4,
+        FunctionImages = 8,
+        EachImages = 4,
     };
 
     internal override int Execute(RunSettings settings, RunConsole console) => new EquivarianceExperiment().Execute(s_tiny, settings, console);
@@ -29,7 +30,7 @@ public class EquivarianceRunTests : TrainingRunTests
     {
         Assert.That(Code, Is.Zero);
         JsonObject figures = Figures("whole");
-        string[] networks = ["plain", "augmentation", "penalty", "f", "f_augmentation", "f_trained", "w", "augmentation_equal_time", "augmentation_wide", "w_wide"];
+        string[] networks = ["plain", "augmentation", "penalty", "f", "f_each", "f_augmentation", "f_trained", "w", "augmentation_equal_time", "augmentation_wide", "w_wide"];
         Assert.That(figures.Select(figure => figure.Key), Is.SupersetOf(networks.SelectMany(network => new[] {
             $"generated_equivariance_error_{network}", $"generated_transformed_accuracy_{network}", $"generated_accuracy_{network}", $"generated_seconds_per_step_{network}",
         }).Append("generated_augmentation_over_ours_equivariance_error")));
@@ -50,7 +51,7 @@ public class EquivarianceRunTests : TrainingRunTests
             Assert.That(File.ReadAllBytes(Folder["whole/plots/" + plot])[..4], Is.EqualTo(new byte[] { 0x89, (byte)'P', (byte)'N', (byte)'G' }));
         }
         JsonNode[] lines = Lines("whole");
-        Assert.That(lines, Has.Length.EqualTo((11 + 5) * 3), "all networks of the first seed, and those of the comparison of the second");
+        Assert.That(lines, Has.Length.EqualTo((12 + 6) * 3), "all networks of the first seed, and those of the comparison of the second");
         foreach (JsonNode line in lines.Where(line => line["network"]!.GetValue<string>() is "w" or "w_wide")) {
             Assert.That(line["iterations"]!.GetValue<int>(), Is.InRange(1, 20));
         }

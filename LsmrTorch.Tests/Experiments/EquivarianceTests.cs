@@ -111,11 +111,11 @@ public class EquivarianceTests
     }
 
     [Test]
-    public void A_step_under_the_constraint_on_the_function_brings_the_answers_together_and_leaves_no_tensors()
+    public void A_step_under_the_constraint_on_the_function_brings_the_answers_together_and_leaves_no_tensors([Values] bool each)
     {
         using var scope = NewDisposeScope();
-        EquivarianceSizes sizes = EquivarianceSizes.Of("smoke") with { Widths = [8, 8, 16] };
-        using var lane = new FunctionLane("f", sizes.Widths, sizes, warmUp: 1, augments: true, 3, CPU);
+        EquivarianceSizes sizes = EquivarianceSizes.Of("smoke") with { Widths = [8, 8, 16], FunctionRate = 0.3 };
+        using var lane = new FunctionLane("f", new FunctionReading(each, Augments: true, WarmUp: 1), sizes.Widths, sizes, 3, CPU);
         using var batch = new Batch(Problems.Random(6, 16, 3, 8, 8).to(float32), arange(16).remainder(10));
         lane.Step([batch], 0, 0.2);
         Assert.That(lane.LastStep, Is.Null, "the warm-up");

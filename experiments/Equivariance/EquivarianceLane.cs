@@ -57,7 +57,7 @@ internal class EquivarianceLane : IDisposable
     }
 
     /// <summary>Puts the weights, momenta and statistics into a checkpoint.</summary>
-    public void Save(Dictionary<string, Tensor> tensors)
+    public virtual void Save(Dictionary<string, Tensor> tensors)
     {
         int index = 0;
         foreach ((Parameter parameter, SGD.State state) in Parameters.Zip(Momenta())) {
@@ -73,7 +73,7 @@ internal class EquivarianceLane : IDisposable
     }
 
     /// <summary>Takes them from the checkpoint of a run with the same sizes.</summary>
-    public void Load(IReadOnlyDictionary<string, Tensor> tensors)
+    public virtual void Load(IReadOnlyDictionary<string, Tensor> tensors)
     {
         using var scope = NewDisposeScope();
         using IDisposable frozen = no_grad();

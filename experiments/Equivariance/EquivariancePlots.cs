@@ -39,7 +39,7 @@ internal static class EquivariancePlots
 
     private static (Color, LinePattern) Look(string network)
     {
-        LinePattern pattern = network switch { "augmentation_wide" or "w_wide" or "f_augmentation" => LinePattern.Dashed, "f_trained" or "augmentation_equal_time" => LinePattern.Dotted, _ => LinePattern.Solid };
+        LinePattern pattern = network switch { "augmentation_wide" or "w_wide" or "f_augmentation" => LinePattern.Dashed, "f_trained" or "augmentation_equal_time" => LinePattern.Dotted, "f_each" => LinePattern.DenselyDashed, _ => LinePattern.Solid };
         int colour = network.Split('_')[0] switch { "w" => 0, "augmentation" => 1, "penalty" => 2, "f" => 4, _ => 6 };
         return (Plots.Colours[colour], pattern);
     }

@@ -27,7 +27,8 @@ internal static class EquivarianceReport
                 "w and w_wide hold all weights W to W = g W ρ(g) from the first step; w_wide is so wide that its free weights are about as many as those of the narrow others (last column). "
                     + string.Create(CultureInfo.InvariantCulture, $"Their learning rate rises to {sizes.WeightsPeak}, that of the others to {sizes.Peak}. ")
                     + $"augmentation_equal_time descends {sizes.EqualTimeDescents} times in a step, each on a batch of its own; the seconds say how equal the times were.",
-                $"f holds f(gx) = f(x) on a part of each batch, solved in a few iterations, from the first step; f_augmentation does so under augmentation, and f_trained after {sizes.TrainedEpochs} epochs without.",
+                $"f holds the root mean square of f(gx) − f(x) over {sizes.FunctionImages} images of each batch, κ = {sizes.FunctionRate} at the highest learning rate, from the first step; f_augmentation does so "
+                    + $"under augmentation, and f_trained after {sizes.TrainedEpochs} epochs without. f_each holds each logit of {sizes.EachImages} images, κ = {sizes.EachRate}, solved in at most {sizes.EachIterations} iterations.",
                 string.Create(CultureInfo.InvariantCulture, $"Transformed images, points of w_wide over augmentation: {Points("augmentation")}; over augmentation_equal_time: {Points("augmentation_equal_time")}; over augmentation_wide: {Points("augmentation_wide")} (95 % intervals of the paired differences, Student's t)."),
                 $"'penalty' in the figures is {penalty}.",
             ],
@@ -61,7 +62,7 @@ internal static class EquivarianceReport
         figures[$"{source}_w_step_over_augmentation"] = figures[$"{source}_seconds_per_step_w"] / figures[$"{source}_seconds_per_step_augmentation"];
         figures["penalty_weight"] = double.Parse(penalty["penalty_".Length..], CultureInfo.InvariantCulture);
         foreach ((string name, string other) in new[] {
-            ("w", "augmentation"), ("w_wide", "augmentation"), ("w_wide", "augmentation_equal_time"), ("w_wide", "augmentation_wide"),
+            ("f", "augmentation"), ("w", "augmentation"), ("w_wide", "augmentation"), ("w_wide", "augmentation_equal_time"), ("w_wide", "augmentation_wide"),
         }) {
             Difference(ends, name, other).AddTo(figures, $"{source}_transformed_accuracy_{name}_minus_{other}");
         }

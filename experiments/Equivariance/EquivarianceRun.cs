@@ -24,7 +24,7 @@ internal sealed class EquivarianceRun(EquivarianceSizes sizes, RunContext contex
             using var ofSeed = NewDisposeScope();
             using var seed = new SeedRun(sizes, images, context.Settings.Seed + _state.Seed, hasAll: _state.Seed == 0, context.Device);
             if (_state.Epoch > 0) {
-                seed.Load(tensors, _state.Epoch);
+                seed.Load(tensors);
             }
             while (_state.Epoch < sizes.Epochs) {
                 Advance(seed);

@@ -5,7 +5,7 @@ namespace LsmrTorch.Experiments.Equivariance;
 /// <summary>Everything besides the command line that decides the figures of `equivariance`.</summary>
 internal sealed record EquivarianceSizes
 {
-    /// <summary>Runs, with seeds counted up from that of the command line; the first has all networks, the others those of the comparison with augmentation.</summary>
+    /// <summary>Runs, with seeds counted up from that of the command line; the first has all networks, the others those that are compared with augmentation.</summary>
     public int Seeds { get; init; } = 3;
 
     /// <summary>Channels at the three resolutions.</summary>
@@ -39,17 +39,26 @@ internal sealed record EquivarianceSizes
 
     public double WeightDecay { get; init; } = 5e-4;
 
-    /// <summary>Images on which the constraint on the function is asked, in a step.</summary>
-    public int FunctionImages { get; init; } = 32;
+    /// <summary>Images on whose root mean square of f(gx) − f(x) the constraint on the function is asked, in a step.</summary>
+    public int FunctionImages { get; init; } = 128;
 
     /// <summary>Its κ at the highest learning rate.</summary>
-    public double FunctionRate { get; init; } = 1;
+    public double FunctionRate { get; init; } = 0.05;
+
+    /// <summary>Its β, that of the running mean of corrections.</summary>
+    public double FunctionSmoothing { get; init; } = 0.9;
+
+    /// <summary>Images on which it is asked of every logit, which takes a solve.</summary>
+    public int EachImages { get; init; } = 32;
+
+    /// <summary>κ of that at the highest learning rate.</summary>
+    public double EachRate { get; init; } = 1;
 
     /// <summary>Its damping.</summary>
-    public double FunctionDamp { get; init; } = 0.1;
+    public double EachDamp { get; init; } = 0.1;
 
     /// <summary>Its iterations at most.</summary>
-    public int FunctionIterations { get; init; } = 8;
+    public int EachIterations { get; init; } = 8;
 
     /// <summary>Epochs after which the network is trained that it takes hold of late.</summary>
     public required int TrainedEpochs { get; init; }
@@ -70,7 +79,8 @@ internal sealed record EquivarianceSizes
             Penalties = [1],
             TrainedEpochs = 2,
             EqualTimeDescents = 3,
-            FunctionImages = 8,
+            FunctionImages = 16,
+            EachImages = 8,
         },
         "small" => new EquivarianceSizes {
             Widths = [8, 16, 32],
@@ -79,7 +89,7 @@ internal sealed record EquivarianceSizes
             TestImages = 1024,
             BatchSize = 128,
             Epochs = 12,
-            Penalties = [0.1, 1],
+            Penalties = [0.1, 1, 3, 10],
             TrainedEpochs = 6,
             EqualTimeDescents = 5,
         },

@@ -28,12 +28,13 @@ internal sealed class SeedRun : IDisposable
         EquivarianceLane[] others = hasAll ? [
             new EquivarianceLane("plain", sizes.Widths, sizes, seed, device),
             .. sizes.Penalties.Select(weight => new PenaltyLane(weight, sizes.Widths, sizes, seed, device)),
-            new FunctionLane("f", sizes.Widths, sizes, warmUp: 0, augments: false, seed, device),
-            new FunctionLane("f_augmentation", sizes.Widths, sizes, warmUp: 0, augments: true, seed, device),
-            new FunctionLane("f_trained", sizes.Widths, sizes, trained, augments: false, seed, device),
+            Function("f_each", new FunctionReading(Each: true)),
+            Function("f_augmentation", new FunctionReading(Augments: true)),
+            Function("f_trained", new FunctionReading(WarmUp: trained)),
         ] : [];
         _lanes = [
             .. others,
+            Function("f", new FunctionReading()),
             new AugmentedLane("augmentation", sizes.Widths, sizes, 1, seed, device),
             new AugmentedLane("augmentation_equal_time", sizes.Widths, sizes, sizes.EqualTimeDescents, seed, device),
             new AugmentedLane("augmentation_wide", sizes.WideWidths, sizes, 1, seed, device),
@@ -41,6 +42,8 @@ internal sealed class SeedRun : IDisposable
             new WeightsLane("w_wide", sizes.WideWidths, sizes, seed, device),
         ];
         _passes = _lanes.Max(lane => lane.Descents);
+
+        FunctionLane Function(string name, FunctionReading reading) => new(name, reading, sizes.Widths, sizes, seed, device);
     }
 
     /// <summary>All networks.</summary>
@@ -79,12 +82,11 @@ internal sealed class SeedRun : IDisposable
         }
     }
 
-    /// <summary>Takes them from it, after so many epochs.</summary>
-    public void Load(IReadOnlyDictionary<string, Tensor> tensors, int epochs)
+    /// <summary>Takes them from it.</summary>
+    public void Load(IReadOnlyDictionary<string, Tensor> tensors)
     {
         foreach (EquivarianceLane lane in _lanes) {
             lane.Load(tensors);
-            (lane as FunctionLane)?.GoOnAfter((long)epochs * _data.PerEpoch);
         }
     }
 
