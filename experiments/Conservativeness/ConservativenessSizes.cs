@@ -215,7 +215,7 @@ internal sealed record ConservativenessSizes
         Densities = [set],
         HighNoise = 10,
         OneResidual = true,
-        Rate = 1,
+        Rate = 0.3,
         RateFalls = true,
         Smoothing = 0.9,
         Damp = 0,

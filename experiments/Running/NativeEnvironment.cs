@@ -15,6 +15,12 @@ internal static class NativeEnvironment
         SetUnlessSet("OMP_WAIT_POLICY", "PASSIVE");
     }
 
+    /// <summary>
+    /// MKL's sums depend on where in memory a tensor happens to lie (seen on AMD, in float64), unless it is asked for reproducible ones; without it a resumed run
+    /// differs in the last digits. Must come before the first product.
+    /// </summary>
+    public static void MakeReproducible() => SetUnlessSet("MKL_CBWR", "AUTO");
+
     private static void SetUnlessSet(string name, string value)
     {
         if (OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable(name) is null) {

@@ -39,6 +39,7 @@ internal abstract class TrainingExperiment<TSizes>(string name, string descripti
     /// <summary>Runs with sizes that need not be those of a preset.</summary>
     internal int Execute(TSizes sizes, RunSettings settings, RunConsole console)
     {
+        NativeEnvironment.MakeReproducible();
         using var numbers = new InvariantNumbers();
         torch.Device device = Devices.Open(settings);
         if (PaperTakesDays && settings is { Preset: "paper", Device: "cpu" }) {
