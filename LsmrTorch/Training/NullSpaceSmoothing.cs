@@ -12,7 +12,7 @@ public sealed partial class NullSpaceOptimizer
     /// <summary>
     /// β, from 0 to below 1: what is taken from the inner optimizer's step is m ← βm + (1 − β)z, the running mean of the corrections z = J⁺(JΔ + κc), in place of the last one. Every correction
     /// is still taken in full, a share of 1 − β at first and the rest in the steps that follow, so that c falls over some 1/(1 − β) of them. Where c is on data that
-    /// each step draws anew, z is long and belongs to its sample; the mean is shorter and keeps what the samples have in common, and κ may be 1.
+    /// each step draws anew, z is long and belongs to its sample; the mean is shorter and keeps what the samples have in common.
     /// Not with <see cref="ProjectionOrder.Gradient"/>, whose mean is the inner optimizer's momentum. Default 0: the last correction alone.
     /// </summary>
     /// <exception cref="ArgumentException">It is out of range.</exception>
