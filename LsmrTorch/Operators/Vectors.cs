@@ -213,7 +213,7 @@ internal static class Vectors
         if (Passes.Take(x))
             Passes.Clear(x);
         else
-            x.zero_();
+            Fill(x, 0);
     }
 
     /// <summary>Fills x with one value.</summary>
