@@ -35,6 +35,18 @@ public class ProjectionOrderTests
 
     private static Tensor Theta(Parameter[] parameters) => Vectors.Flatten(parameters).detach();
 
+    // The step that an optimizer of the twins takes from where the parameters are, with their gradients.
+    private static void StepAlone(optim.Optimizer plain, Parameter[] twins, Parameter[] parameters)
+    {
+        using (no_grad()) {
+            foreach ((Parameter twin, Parameter parameter) in twins.Zip(parameters)) {
+                twin.copy_(parameter);
+                twin.grad = parameter.grad!.clone();
+            }
+        }
+        plain.step();
+    }
+
     private static NullSpaceReport Step(NullSpaceOptimizer optimizer, Func<Tensor> loss)
     {
         optimizer.zero_grad();
@@ -85,13 +97,7 @@ public class ProjectionOrderTests
             mean = mean * 0.999 + g * g * 0.001;
             Tensor D = 1 / ((mean / (1 - Math.Pow(0.999, i))).sqrt() + 1e-8);
             D /= D.mean();
-            using (no_grad()) {
-                foreach ((Parameter twin, Parameter parameter) in twins.Zip(parameters)) {
-                    twin.copy_(parameter);
-                    twin.grad = parameter.grad!.clone();
-                }
-            }
-            plain.step();
+            StepAlone(plain, twins, parameters);
             NullSpaceReport report = optimizer.step();
             Tensor delta = Theta(twins) - before, root = D.sqrt();
             Tensor scaled = M * root;                                   // z of the damped solve, k = 4
@@ -113,13 +119,7 @@ public class ProjectionOrderTests
             optimizer.zero_grad();
             loss().backward();
             Tensor before = Theta(parameters);
-            using (no_grad()) {
-                foreach ((Parameter twin, Parameter parameter) in twins.Zip(parameters)) {
-                    twin.copy_(parameter);
-                    twin.grad = parameter.grad!.clone();
-                }
-            }
-            plain.step();
+            StepAlone(plain, twins, parameters);
             NullSpaceReport report = optimizer.step();
             Tensor delta = Theta(twins) - before;
             mean = mean * 0.8 + J.mv(M.mv(delta) + 0.5 * M.mv(before)) * 0.2;

@@ -97,6 +97,7 @@ public abstract partial class Constraint
     /// For residuals on data drawn anew in each step, more than the parameters can meet one by one.
     /// </summary>
     /// <param name="of">The constraint whose residuals they are.</param>
+    /// <exception cref="ArgumentNullException">There is none.</exception>
     public static Constraint RootMeanSquare(Constraint of) => new RootMeanSquareConstraint(of);
 
     /// <summary>

@@ -127,7 +127,7 @@ public sealed partial class NullSpaceOptimizer
     /// the step. If the solve meets NaN, the parameters stay where they were and the report says so.
     /// </summary>
     /// <param name="closure">For an inner optimizer that asks for one (LBFGS): evaluates the loss and its gradients anew. Not with <see cref="ProjectionOrder.Gradient"/>.</param>
-    /// <exception cref="ArgumentException">The residual is no function of the parameters; no parameter requires a gradient; a closure with projected gradients; a rate out of range.</exception>
+    /// <exception cref="ArgumentException">The residual is no function of the parameters; no parameter requires a gradient; a closure or <see cref="Smoothing"/> with projected gradients; a rate out of range.</exception>
     public NullSpaceReport step(Func<Tensor>? closure = null)
     {
         using var scope = NewDisposeScope();

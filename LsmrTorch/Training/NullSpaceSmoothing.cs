@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch;
 
-/// <content>The running mean of corrections (momentum), for constraints on data that every step draws anew.</content>
+/// <content>The running mean of corrections (the momentum of Polyak 1964), for constraints on data that every step draws anew.</content>
 public sealed partial class NullSpaceOptimizer
 {
     private readonly Dictionary<Parameter, Tensor> meanCorrections = new(ReferenceEqualityComparer.Instance);
