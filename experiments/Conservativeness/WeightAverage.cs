@@ -27,6 +27,7 @@ internal sealed class WeightAverage(string lane, IReadOnlyList<Parameter> parame
     /// <summary>Gives the network the mean.</summary>
     public void Apply()
     {
+        using var scope = NewDisposeScope();
         using IDisposable frozen = no_grad();
         foreach ((Tensor mean, Parameter parameter) in _means.Zip(parameters)) {
             parameter.copy_(mean);
