@@ -98,7 +98,7 @@ public static class Craigmr
                 : null;
         }
         return numbers.ResidualNorm <= tolerance * numbers.RightHandSideNorm ? CraigmrStop.Residual
-            : numbers.TransposedResidualNorm <= roundoff * numbers.NormBound * numbers.ResidualNorm ? AtTheEnd(at, column, roundoff)
+            : numbers.IsOrthogonalTo(roundoff) ? AtTheEnd(at, column, roundoff)
             : at.Iterations >= limit ? CraigmrStop.IterationLimit
             : null;
     }

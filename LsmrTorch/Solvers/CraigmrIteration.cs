@@ -18,7 +18,7 @@ internal sealed class CraigmrIteration
     private Tensor e, f, D;
     private Tensor? q;
     private CraigmrRecurrence[] numbers;
-    private readonly double[][] factors = new double[5][];
+    private readonly double[][] factors = new double[6][];
 
     /// <param name="A">Prepared for this solve.</param>
     /// <param name="b">Of A's OutputShape, or with one more dimension for columns.</param>
@@ -70,13 +70,14 @@ internal sealed class CraigmrIteration
         if (q is not null)
             Vectors.Scale(q, Each(0, n => n.QFactor));
 
-        ReadOnlySpan<double> theta = Each(0, n => n.Theta), rho = Each(1, n => n.Rho), zeta = Each(2, n => n.Zeta);     // of this column
+        ReadOnlySpan<double> theta = Each(0, n => n.Theta), rho = Each(1, n => n.Rho);                  // of this column
+        ReadOnlySpan<double> xFactor = Each(2, n => n.XFactor), yFactor = Each(5, n => n.YFactor);
         for (int j = 0; j < numbers.Length; j++)
             numbers[j].Advance(bidiagonal.Alpha[j]);
         ReadOnlySpan<double> betaHat = Each(3, n => n.BetaHat), alphaHat = Each(4, n => n.AlphaHat);                    // of the next
-        Vectors.Move(D, rho, X, zeta);                                      // D = (vBar - theta D) / rho, x = x + zeta D
+        Vectors.Move(D, rho, X, xFactor);                                   // D = (vBar - theta D) / rho, x = x + zeta D
         // f = (e - theta f) / rho, y = y + zeta f, e = (u - betaHat e) / alphaHat
-        Vectors.Advance(f, theta, rho, Y, zeta, e, betaHat, alphaHat, bidiagonal.U);
+        Vectors.Advance(f, theta, rho, Y, yFactor, e, betaHat, alphaHat, bidiagonal.U);
     }
 
     /// <summary>Goes on with these columns alone.</summary>

@@ -19,7 +19,8 @@ internal sealed partial class GolubKahan
     private readonly LinearOperator A;
     private readonly bool isBlock;
     private readonly int window;
-    private readonly Fusion fusion;
+    private readonly Fusion offered;
+    private Fusion fusion;              // of this solve
     private readonly Tensor? image;     // fused: A'u of this step, or A v for the next
     private bool hasImage;
     private readonly bool keepsU;
@@ -41,18 +42,18 @@ internal sealed partial class GolubKahan
         this.keepsU = keepsU;
         (Alpha, Beta, negated) = (new double[columns], new double[columns], new double[columns]);
         Entries = [.. Beta.Select(_ => new BidiagonalEntries())];
-        ReadsOnce = (readsOnce ?? A.device.type != DeviceType.CPU) && this.window == 0;
-        if (ReadsOnce) {
+        mayReadOnce = ReadsOnce = (readsOnce ?? A.device.type != DeviceType.CPU) && this.window == 0;
+        if (mayReadOnce) {
             alphaThere = zeros(columns, float64, A.device);
             arrival = new Arrival(NumbersOfColumn * columns, A.device);
         }
         U = start;
         V = zeros(isBlock ? [.. A.InputShape, columns] : [.. A.InputShape], A.dtype, A.device);
-        fusion = isBlock || ReadsOnce ? Fusion.None : A.Fusion;
-        if (fusion == (keepsU ? Fusion.Step : Fusion.Transposed) && this.window > 0)
-            fusion = Fusion.None;                       // what is changed has gone through the next product by then
-        if (fusion != Fusion.None)
-            image = zeros(fusion == Fusion.Step ? [.. A.InputShape] : [.. A.OutputShape], A.dtype, A.device);
+        offered = isBlock || ReadsOnce ? Fusion.None : A.Fusion;
+        if (offered == (keepsU ? Fusion.Step : Fusion.Transposed) && this.window > 0)
+            offered = Fusion.None;                      // what is changed has gone through the next product by then
+        if (offered != Fusion.None)
+            image = zeros(offered == Fusion.Step ? [.. A.InputShape] : [.. A.OutputShape], A.dtype, A.device);
         if (this.window > 0)
             recent = zeros(columns, this.window, keepsU ? A.Rows : A.Columns, A.dtype, A.device);
     }
@@ -60,7 +61,7 @@ internal sealed partial class GolubKahan
     /// <summary>β₁, u₁, α₁ and v₁ of what <see cref="U"/> holds, and of what V holds where that is Aᵀ start already. Forgets what was before.</summary>
     public void Begin(bool hasStartImage = false)
     {
-        (remembered, hasImage) = (0, false);
+        (remembered, hasImage, fusion) = (0, false, offered);
         if (recent is not null)
             Vectors.Clear(recent);
         foreach (BidiagonalEntries entries in Entries)
@@ -77,13 +78,22 @@ internal sealed partial class GolubKahan
                 StartV();
             Vectors.Norms(V, Alpha);
             Vectors.Divide(V, Alpha);
+            if (!IsMild(Alpha[0]))
+                (fusion, hasImage) = (Fusion.None, false);
             if (hasImage)
                 Vectors.Divide(image!, Alpha);
         }
+        ReadsOnce = mayReadOnce && Alpha.All(SquaresFit) && Beta.All(SquaresFit);
         if (ReadsOnce)
             BeginOnDevice();
         Remember(keepsU ? U : V);
     }
+
+    // Norms on the device are roots of sums of squares in float64, those of x, which is like β / α, too.
+    private bool SquaresFit(double norm) => A.dtype == ScalarType.Float32 || norm is 0 or (> 1e-70 and < 1e70);
+
+    // A fused step multiplies a vector that is not normalised yet, so that it has entries of the size of ‖A‖².
+    private bool IsMild(double alpha) => A.dtype == ScalarType.Float32 ? alpha is > 1e-9 and < 1e9 : alpha is > 1e-120 and < 1e120;
 
     // v = A'u, by a step from 0 where there is one: the other image is needed anyway, or u as it is.
     private void StartV()
@@ -216,7 +226,7 @@ internal sealed partial class GolubKahan
             recent = all.index_select(0, there);
             all.Dispose();
         }
-        if (ReadsOnce)
+        if (mayReadOnce)
             KeepOnDevice(columns);
         (Alpha, Beta, negated) = (Columns(Alpha, columns), Columns(Beta, columns), new double[columns.Length]);
         Entries = Columns(Entries, columns);

@@ -19,8 +19,13 @@ internal sealed partial class GolubKahan
     private Tensor? alphaThere;     // the last alpha of each column, float64, on the device
     private Tensor? ahead;          // A v for the next step, queued already
 
-    /// <summary>Whether numbers stay on the device, and <see cref="StepOnDevice"/> is to be used.</summary>
-    public bool ReadsOnce { get; }
+    private readonly bool mayReadOnce;
+
+    /// <summary>
+    /// Whether numbers stay on the device, and <see cref="StepOnDevice"/> is to be used. Not in a solve whose numbers have squares that
+    /// leave the range of float64; before <see cref="Begin"/>, whether that may be.
+    /// </summary>
+    public bool ReadsOnce { get; private set; }
 
     /// <summary>The same as <see cref="Step"/>, with more numbers (float64, one a column) in the same transfer.</summary>
     public void StepOnDevice(Tensor? more, Span<double> moreNumbers)

@@ -69,11 +69,18 @@ internal sealed class LsmrIteration
             using Tensor start = Vectors.Row(SolutionNorm, norms);
             norms.copy_(start);
         }
-        bidiagonal.Begin(hasStartImage: x0 is not null || bImage is not null);
+        bidiagonal.Begin(hasStartImage: (x0 is not null || bImage is not null) && IsInRange(bidiagonal.V));
         Vectors.Assign(h, bidiagonal.V);
         Vectors.Clear(hBar);
         for (int j = 0; j < numbers.Length; j++)
             numbers[j].Begin(bidiagonal.Alpha[j], bidiagonal.Beta[j]);
+    }
+
+    // Aᵀr of an r that is not normalised may leave the range; then it is made again, of r / ‖r‖.
+    private bool IsInRange(Tensor image)
+    {
+        double least = A.dtype == ScalarType.Float32 ? 1e-25 : 1e-250;
+        return Vectors.Norms(image, Columns).All(norm => double.IsFinite(norm) && norm > least);
     }
 
     /// <summary>The iterates of the columns that are still iterated; owned by the scope in which the iteration was made.</summary>
@@ -106,7 +113,7 @@ internal sealed class LsmrIteration
         }
         for (int j = 0; j < numbers.Length; j++)
             (hBarFactors[j], xFactors[j], hFactors[j]) = (numbers[j].HBarFactor, numbers[j].XFactor, numbers[j].HFactor);
-        if (norms is null)
+        if (!bidiagonal.ReadsOnce)
             Vectors.Advance(hBar, hBarFactors, x, xFactors, h, hFactors, bidiagonal.V, SolutionNorm);
         else
             AdvanceOnDevice();
@@ -128,7 +135,7 @@ internal sealed class LsmrIteration
     }
 
     /// <summary>‖x‖ of a column as it is now.</summary>
-    public double NormOfSolution(int column) => norms is null ? SolutionNorm[column] : Vectors.Norms(x, Columns)[column];
+    public double NormOfSolution(int column) => !bidiagonal.ReadsOnce ? SolutionNorm[column] : Vectors.Norms(x, Columns)[column];
 
     /// <summary>Goes on with these columns alone.</summary>
     public void Keep(long[] columns)

@@ -12,7 +12,10 @@ internal sealed class LsmrRules(LsmrOptions options, LinearOperator A, double da
 {
     private readonly double floor = 3 * Vectors.Epsilon(A.dtype);
     private readonly double standard = A.dtype == ScalarType.Float32 ? 1e-6 : 1e-10;
-    private readonly long limit = options.MaxIterations ?? Math.Max(200, 20 * Math.Min(A.Rows, A.Columns));
+    private readonly long limit = options.MaxIterations ?? DefaultLimit(A);
+
+    /// <summary>The iteration limit where none is set: 20 min(m, n), at least 200.</summary>
+    public static long DefaultLimit(LinearOperator A) => Math.Max(200, 20 * Math.Min(A.Rows, A.Columns));
 
     /// <summary>
     /// False for a solve whose answer a gradient is made of: the share atol ‖A‖ ‖x‖ of the rule on ‖r‖ would accept one that
@@ -29,16 +32,19 @@ internal sealed class LsmrRules(LsmrOptions options, LinearOperator A, double da
         LsmrRecurrence numbers = at.Numbers(column);
         if (!at.IsFinite(column))
             return LsmrStop.NonFinite;
+        LsmrRecurrence.ScaledNumbers norms = numbers.Scaled;
         if (at.Iterations == 0) {
-            return numbers.NormalResidualNorm == 0 ? LsmrStop.StartIsSolution
+            return norms.NormalResidualNorm == 0 ? LsmrStop.StartIsSolution
                 : limit == 0 ? LsmrStop.IterationLimit
                 : null;
         }
         if (SufficesForGradient(at, column)) {
-            double errorOfOperator = Math.Max((options.Atol ?? standard) * numbers.FrobeniusEstimate, floor * numbers.NormBound);
-            if (numbers.ResidualNorm <= Btol * at.RightHandSideNorm[column] + (ErrorOfOperatorIsAllowed ? errorOfOperator * at.SolutionNorm[column] : 0))
+            double errorOfOperator = Math.Max((options.Atol ?? standard) * norms.FrobeniusEstimate, floor * norms.NormBound);
+            double bShare = Btol * numbers.ScaledRightHandSide(at.RightHandSideNorm[column]);
+            double xShare = errorOfOperator * numbers.ScaledSolution(at.SolutionNorm[column]);
+            if (norms.ResidualNorm <= bShare + (ErrorOfOperatorIsAllowed ? xShare : 0))
                 return LsmrStop.Residual;
-            if (numbers.NormalResidualNorm <= errorOfOperator * numbers.ResidualNorm)
+            if (norms.NormalResidualNorm <= errorOfOperator * norms.ResidualNorm)
                 return LsmrStop.LeastSquares;
         }
         if (ErrorOfOperatorIsAllowed && numbers.ConditionEstimate >= Math.Min(options.ConditionLimit, 1 / floor))
@@ -54,9 +60,10 @@ internal sealed class LsmrRules(LsmrOptions options, LinearOperator A, double da
     {
         if (options.Gradient.ErrorTarget is not double target || damp == 0)
             return true;
-        LsmrRecurrence numbers = at.Numbers(column);
-        double share = target / 8 * damp * Math.Min(damp * at.SolutionNorm[column], 2 * numbers.ResidualNorm);
-        double roundoff = floor * numbers.FrobeniusEstimate * (numbers.FrobeniusEstimate * at.SolutionNorm[column] + numbers.ResidualNorm);
-        return numbers.NormalResidualNorm <= Math.Max(share, roundoff);
+        LsmrRecurrence.ScaledNumbers norms = at.Numbers(column).Scaled;
+        double x = at.Numbers(column).ScaledSolution(at.SolutionNorm[column]);
+        double share = target / 8 * norms.Damp * Math.Min(norms.Damp * x, 2 * norms.ResidualNorm);
+        double roundoff = floor * norms.FrobeniusEstimate * (norms.FrobeniusEstimate * x + norms.ResidualNorm);
+        return norms.NormalResidualNorm <= Math.Max(share, roundoff);
     }
 }
