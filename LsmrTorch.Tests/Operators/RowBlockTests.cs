@@ -34,7 +34,8 @@ public class RowBlockTests
         Check.Close(columns ? A.MatVecs(v) : A.Apply(v), whole.matmul(v), 1e-14, "A v");
         Check.Close(columns ? A.VecMats(u) : A.ApplyTranspose(u), whole.t().matmul(u), 1e-14, "A'u");
         using var guard = no_grad();
-        Check.Close(A.SquaredColumnNorms()!, whole.square().sum(0L, false), 1e-14, "column norms");
+        Check.Close(A.Norms()!.Value.Columns, whole.norm(0, false, 2f), 1e-14, "column norms");
+        Check.Close(A.Norms()!.Value.Rows, whole.norm(1, false, 2f), 1e-14, "row norms");
         A.Verify();
     }
 

@@ -17,11 +17,11 @@ internal sealed class BlockDiagonalOperator(LinearOperator[] parts)
 
     protected internal override Tensor VecMats(Tensor U) => BlockByBlock(U, part => part.OutputShape, (part, block) => part.VecMats(block));
 
-    internal override Tensor? SquaredColumnNorms()
+    internal override EntryNorms? Norms()
     {
-        using var scope = NewDisposeScope();
-        Tensor?[] squares = [.. Parts.Select(part => part.SquaredColumnNorms())];
-        return squares.Contains(null) ? null : scope.MoveToOuter(Vectors.Flatten(squares!));
+        EntryNorms?[] norms = [.. Parts.Select(part => part.Norms())];
+        return norms.Contains(null) ? null
+            : new(Vectors.Flatten(norms.Select(part => part!.Value.Rows)), Vectors.Flatten(norms.Select(part => part!.Value.Columns)));
     }
 
     private Tensor PieceByPiece(Tensor vector, Func<LinearOperator, IReadOnlyList<long>> shape, Func<LinearOperator, Tensor, Tensor> product)

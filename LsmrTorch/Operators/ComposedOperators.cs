@@ -68,6 +68,8 @@ internal sealed class TransposedOperator(LinearOperator A) : ComposedOperator([A
     protected internal override Tensor MatVecs(Tensor V) => Parts[0].VecMats(V);
 
     protected internal override Tensor VecMats(Tensor U) => Parts[0].MatVecs(U);
+
+    internal override EntryNorms? Norms() => Parts[0].Norms()?.T;
 }
 
 /// <summary>A B.</summary>
@@ -193,15 +195,7 @@ internal sealed class ScaledOperator(double factor, Tensor? scale, LinearOperato
         return x.mul(number);
     }
 
-    internal override Tensor? SquaredColumnNorms()
-    {
-        using var scope = NewDisposeScope();
-        double s = scale is null ? factor : Vectors.Read(scale);
-        if (Parts[0].SquaredColumnNorms() is not { } squares)
-            return null;
-        Vectors.Scale(squares, s * s);
-        return scope.MoveToOuter(squares);
-    }
+    internal override EntryNorms? Norms() => Parts[0].Norms()?.Times(scale is null ? factor : Vectors.Read(scale));
 
     internal override bool MayRequireGrad => scale is { requires_grad: true } || base.MayRequireGrad;
 
@@ -283,11 +277,13 @@ internal sealed class StackOperator : ComposedOperator
         return scope.MoveToOuter(products.Aggregate(Vectors.Sum));
     }
 
-    internal override Tensor? SquaredColumnNorms()
+    internal override EntryNorms? Norms()
     {
-        using var scope = NewDisposeScope();
-        Tensor?[] squares = [.. Parts.Select(part => part.SquaredColumnNorms())];
-        return squares.Contains(null) ? null : scope.MoveToOuter(squares.Aggregate((sum, next) => Vectors.Sum(sum!, next!))!);
+        EntryNorms?[] norms = [.. Parts.Select(part => part.Norms())];
+        if (norms.Contains(null))
+            return null;
+        Tensor columns = norms.Select(part => part!.Value.Columns).Aggregate((sum, next) => sum.hypot(next));
+        return new(Vectors.Flatten(norms.Select(part => part!.Value.Rows)), columns);
     }
 }
 

@@ -80,16 +80,22 @@ internal sealed class CsrOperator : LinearOperator
         return scope.MoveToOuter(zeros(length, columns, dtype, device).scatter_add(0, target, products));
     }
 
-    internal override Tensor? SquaredColumnNorms()
+    internal override EntryNorms? Norms()
     {
+        if (own is { } arrays && EntrySquares.Norms(arrays) is { } found && Vectors.Norm(found.Rows) is > 1e-100 and < 1e150)
+            return found;
         using var scope = NewDisposeScope();
-        using Scalar width = Columns;
-        using Scalar one = 1;
+        using Scalar width = Columns, one = 1;
         // Entries of the same place add up before they are squared.
         (Tensor places, Tensor? placeOf, _) = rowOf.mul(width).add(columnOf, one).unique(sorted: true, return_inverse: true);
         Tensor entries = zeros(places.numel(), float64, device).scatter_add(0, placeOf!, values.to(float64));
+        double peak = entries.numel() == 0 ? 0 : Vectors.Read(entries.abs().max());
+        double unit = peak > 0 && double.IsFinite(peak) ? EntryNorms.Unit(peak) : 1;
+        Vectors.Divide(entries, unit);
         Tensor squares = entries.mul(entries);
-        return scope.MoveToOuter(zeros(Columns, float64, device).scatter_add(0, places.remainder(width), squares));
+        Tensor Sums(Tensor of, long length) => zeros(length, float64, device).scatter_add(0, of, squares).sqrt_();
+        EntryNorms norms = new EntryNorms(Sums(places.div(width, RoundingMode.floor), Rows), Sums(places.remainder(width), Columns)).Times(unit);
+        return new(scope.MoveToOuter(norms.Rows), scope.MoveToOuter(norms.Columns));
     }
 
     internal override Tensor? Sketched(SparseSigns S) => S.Times(values, columnOf, rowOf, Columns);

@@ -53,17 +53,12 @@ internal sealed class DenseOperator : LinearOperator
     // By rows, or by those of the transpose.
     private FusedDense Kernel() => new(matrix, Fusion == Fusion.Transposed);
 
-    internal override Tensor? SquaredColumnNorms()
+    internal override EntryNorms? Norms()
     {
-        // By blocks of rows, so that the float64 copies stay small.
-        Tensor sum = zeros(Columns, float64, device);
-        long height = Math.Max(1, (1 << 18) / Math.Max(1, Columns));
-        for (long row = 0; row < Rows; row += height) {
-            using var scope = NewDisposeScope();
-            Tensor block = matrix.narrow(0, row, Math.Min(height, Rows - row)).to(float64);
-            Vectors.AddScaled(sum, 1, block.mul(block).sum(dim: 0));
-        }
-        return sum;
+        if (Fusion != Fusion.Transposed)
+            return EntryNorms.Of(matrix);
+        using Tensor transpose = matrix.t();
+        return EntryNorms.Of(transpose).T;
     }
 
     internal override Tensor? Sketched(SparseSigns S) => S.Times(matrix);

@@ -21,10 +21,11 @@ internal sealed class DiagonalOperator(Tensor diagonal)
 
     protected internal override Tensor VecMats(Tensor U) => MatVecs(U);
 
-    internal override Tensor? SquaredColumnNorms()
+    internal override EntryNorms? Norms()
     {
         using Tensor entries = diagonal.to(float64);
-        return entries.mul(entries);
+        Tensor norms = entries.abs();
+        return new(norms, norms);
     }
 
     internal override bool MayRequireGrad => diagonal.requires_grad;
@@ -48,7 +49,11 @@ internal sealed class IdentityOperator(IEnumerable<long> shape, ScalarType dtype
 
     protected internal override Tensor VecMats(Tensor U) => U.alias();
 
-    internal override Tensor? SquaredColumnNorms() => ones([.. InputShape], float64, device);
+    internal override EntryNorms? Norms()
+    {
+        Tensor norms = ones([.. InputShape], float64, device);
+        return new(norms, norms);
+    }
 
     internal override bool MayRequireGrad => false;
 }

@@ -128,10 +128,10 @@ public abstract partial class LinearOperator
     internal virtual LinearOperator With(Queue<Tensor> held) => this;
 
     /// <summary>
-    /// ‖A e_j‖² for each column j, of <see cref="InputShape"/> in float64, where the operator can tell them from its entries;
-    /// null otherwise. Called under <c>no_grad()</c> in a scope of the caller.
+    /// The norms of the rows and of the columns, where the operator can tell them from its entries (one read of them); null
+    /// otherwise. Called under <c>no_grad()</c>; the tensors belong to the current dispose scope.
     /// </summary>
-    internal virtual Tensor? SquaredColumnNorms() => null;
+    internal virtual EntryNorms? Norms() => null;
 
     /// <summary>S A as a dense matrix, where the operator has entries; null otherwise. Called under <c>no_grad()</c>.</summary>
     internal virtual Tensor? Sketched(SparseSigns S) => null;

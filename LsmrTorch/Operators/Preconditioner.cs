@@ -35,9 +35,9 @@ public static class Preconditioner
             throw new ArgumentException($"probes must be positive, but is {probes}.", nameof(probes));
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        Tensor squares = A.SquaredColumnNorms() ?? EstimateSquaredColumnNorms(A, probes, seed);
-        using Scalar damping = damp * damp, one = 1.0;
-        Tensor norms = squares.add(damping).sqrt();
+        Tensor columns = A.Norms()?.Columns ?? EstimateColumnNorms(A, probes, seed);
+        using Scalar one = 1.0, damping = damp;
+        Tensor norms = columns.hypot(full_like(columns, damping));
         Require.Finite(norms, "The norms of A's columns");
         Tensor inverses = norms.masked_fill(norms.logical_not(), one).reciprocal();
         return LinearOperator.Diagonal(scope.MoveToOuter(inverses.to(A.dtype)));
@@ -81,17 +81,22 @@ public static class Preconditioner
     }
 
     // E[(Aᵀz)_j²] = Σ_i a_ij², for z of independent signs.
-    private static Tensor EstimateSquaredColumnNorms(LinearOperator A, int probes, long seed)
+    private static Tensor EstimateColumnNorms(LinearOperator A, int probes, long seed)
     {
         using var generator = new Generator((ulong)seed, CPU);
         LinearOperator products = A.Prepare();
         Tensor mean = zeros([.. A.InputShape], float64, A.device);
+        double unit = 0;                            // near the first Aᵀz, so that squares stay in range
         for (int i = 0; i < probes; i++) {
             using var scope = NewDisposeScope();
             Tensor z = Vectors.RandomSigns([.. A.OutputShape], 1, A.dtype, A.device, generator);
-            Tensor row = products.VecMat(z).to(float64);
+            Tensor row = products.VecMat(z).to(float64).clone();
+            if (unit == 0)
+                unit = Vectors.Norm(row) is > 0 and < double.PositiveInfinity and double first ? EntryNorms.Unit(first) : 1;
+            Vectors.Divide(row, unit);
             Vectors.AddScaled(mean, 1.0 / probes, row.mul(row));
         }
+        Vectors.Scale(mean.sqrt_(), unit);
         return mean;
     }
 }

@@ -100,15 +100,16 @@ internal sealed class RowBlockOperator(RowBlock rows, IReadOnlyList<Tensor> para
         return Vectors.Norm(u);
     }
 
-    internal override Tensor? SquaredColumnNorms()
+    internal override EntryNorms? Norms()
     {
-        Tensor sum = zeros(n, float64, device);
+        Tensor rows = zeros(m, float64, device), columns = zeros(n, float64, device);
         foreach ((long first, long count) in Blocks()) {
             using var scope = NewDisposeScope();
-            Tensor block = Block(parameters, first, count).to(float64);
-            Vectors.AddScaled(sum, 1, block.mul(block).sum(dim: 0));
+            EntryNorms block = EntryNorms.Of(Block(parameters, first, count));
+            rows.narrow(0, first, count).copy_(block.Rows);
+            columns.copy_(columns.hypot(block.Columns));
         }
-        return sum;
+        return new(rows, columns);
     }
 
     internal override bool MayRequireGrad => parameters.Any(parameter => parameter.requires_grad);

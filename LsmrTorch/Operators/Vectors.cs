@@ -267,6 +267,8 @@ internal static class Vectors
     /// <summary>The entries as doubles, in row-major order (one transfer when they lie on a GPU).</summary>
     public static double[] ReadAll(Tensor x)
     {
+        if (x.numel() == 0)
+            return [];          // where TorchSharp's accessor throws
         using var scope = NewDisposeScope();
         return x.detach().to(float64).cpu().contiguous().data<double>().ToArray();
     }
