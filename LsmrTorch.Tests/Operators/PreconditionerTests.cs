@@ -79,7 +79,8 @@ public class PreconditionerTests
         Assert.That(result.Iterations, Is.LessThan(80));
         Tensor expected = Problems.Solve(M, b, 0, null);
         Check.Close(P.Apply(result.Solution) * scales, expected, 1e-10, "x");
-        Assert.That(Vectors.Norm(Lsmr.Solve(A, b).Solution * scales - expected), Is.GreaterThan(0.1 * Vectors.Norm(expected)), "without P");
+        LsmrResult plain = Lsmr.Solve(A, b, new LsmrOptions { Audit = false });
+        Assert.That(Vectors.Norm(plain.Solution * scales - expected), Is.GreaterThan(0.1 * Vectors.Norm(expected)), "without P");
     }
 
     [Test]

@@ -80,7 +80,7 @@ internal sealed class BackwardRuns(LinearOperator A, double damp, LsmrOptions op
         LinearOperator products = B.Prepare();
         Tensor rest = c.sub(Augmented.Product(products, run.Solution));
         double size = run.NormEstimate * (Vectors.Norm(c) + run.NormEstimate * run.SolutionNorm);
-        return Vectors.Norm(Augmented.TransposedProduct(products, rest)) <= ForwardSolve.RoundoffAllowance * Vectors.Epsilon(c.dtype) * size;
+        return Vectors.Norm(Augmented.TransposedProduct(products, rest)) <= SolveAudit.RoundoffAllowance * Vectors.Epsilon(c.dtype) * size;
     }
 
     private void Count(int iterations, double norm, double small)

@@ -67,7 +67,7 @@ internal sealed class GradientAudit(BackwardSolve solve, BackwardRuns runs, Tens
         if (settings.WhenUnconverged == Unconverged.Accept)
             return;
         double claimed = tolerance * size, found = Root(errors.Norms);
-        double roundoff = ForwardSolve.RoundoffAllowance * Vectors.Epsilon(w.dtype) * ((runs.Norm * runs.Norm + solve.Damp * solve.Damp) * Vectors.Norm(w) + size);
+        double roundoff = SolveAudit.RoundoffAllowance * Vectors.Epsilon(w.dtype) * ((runs.Norm * runs.Norm + solve.Damp * solve.Damp) * Vectors.Norm(w) + size);
         // The tolerance of a preconditioned run is one of Pᵀ times this residual.
         bool confirmed = (isPreconditioned && run.Converged) || found <= 4 * claimed + roundoff;
         runs.Accept(run.Converged || confirmed, run);

@@ -50,7 +50,7 @@ internal sealed class GradientErrors
         Vectors.AddScaled(residual, -damp * damp, w);
         double[] wNorms = Vectors.Norms(w, k), AwNorms = Vectors.Norms(Aw, k), drifts = Vectors.Norms(p.sub(Aw), k), gNorms = Vectors.Norms(g, k);
         double[] norms = Vectors.Norms(residual, k), mismatches = Augmented.Mismatch(w, Aw, Aw, AtAw, AwNorms);
-        double allowed = Math.Max(4 * tolerance, ForwardSolve.RoundoffAllowance * Vectors.Epsilon(A.dtype)) * norm;
+        double allowed = Math.Max(4 * tolerance, SolveAudit.RoundoffAllowance * Vectors.Epsilon(A.dtype)) * norm;
         double[] rho = Each(k, j => norms[j] + unit * (gNorms[j] + norm * AwNorms[j] + norm * norm * wNorms[j] + damp * damp * wNorms[j]));
         return new Backward(residual, norms, Each(k, j => Over(rho[j], square)), Each(k, j => Over(rho[j], twice) + drifts[j] + unit * norm * wNorms[j])) {
             OfS = rho,

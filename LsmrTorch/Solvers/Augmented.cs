@@ -58,18 +58,27 @@ internal static class Augmented
         }
     }
 
-    /// <summary>About ‖A‖₂ from below, √(‖AᵀA z‖ / ‖z‖) for a random z, where no iteration on A itself told it.</summary>
-    public static double Norm(LinearOperator A)
+    /// <summary>
+    /// About ‖A‖₂ from below, where no iteration on A itself told it: √‖Aᵀû‖‖A z‖ for û = A z / ‖A z‖ and a random z of norm 1, or
+    /// after more steps of that power iteration.
+    /// </summary>
+    public static double Norm(LinearOperator A, int steps = 1)
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         using var generator = new Generator(1, CPU);
         Tensor z = randn([.. A.InputShape], float64, generator: generator).to(A.dtype).to(A.device);
-        (Tensor Az, Tensor AtAz) = Residual(A, zeros([.. A.OutputShape], A.dtype, A.device), z);
-        double size = Vectors.Norm(z), once = Vectors.Norm(Az);
-        if (size == 0 || once == 0)
-            return 0;
-        double twice = Vectors.Norm(AtAz);
-        return double.IsFinite(twice) && twice > 0 ? Math.Sqrt(twice) / Math.Sqrt(size) : once / size;
+        double size = Vectors.Norm(z), forth = 0, back = 0;
+        for (int i = 0; i < steps && size > 0 && double.IsFinite(size); i++) {
+            Vectors.Divide(z, size);
+            Tensor image = Vectors.Copy(Product(A, z));
+            forth = Vectors.Norm(image);
+            if (forth == 0 || !double.IsFinite(forth))
+                return forth;
+            Vectors.Divide(image, forth);
+            z = Vectors.Copy(TransposedProduct(A, image));
+            size = back = Vectors.Norm(z);
+        }
+        return Math.Sqrt(forth) * Math.Sqrt(back);
     }
 }

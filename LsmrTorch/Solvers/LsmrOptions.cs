@@ -51,8 +51,10 @@ public sealed record LsmrOptions
     public WarmStart? WarmStart { get; init; }
 
     /// <summary>
-    /// Whether the norms are recomputed from x at the end (two products), and a solve that claims more than they show ends
-    /// with <see cref="LsmrStop.NotConfirmed"/>. Default true.
+    /// Whether residuals are recomputed from x at the end, and a solve that claims more than they show goes on from its x or ends with
+    /// <see cref="LsmrStop.NotConfirmed"/>; and whether <see cref="LsmrColumn.ErrorEstimate"/> is made. It costs two products, one read of a
+    /// matrix for the norms of its rows and columns, and of a small operator that is no matrix at most min(m, n) products (64 at most).
+    /// Default true.
     /// </summary>
     public bool Audit { get; init; } = true;
 

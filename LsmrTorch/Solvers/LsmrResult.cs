@@ -52,6 +52,11 @@ public sealed record LsmrResult
     /// </summary>
     public LsmrAudit? Audit { get; init; }
 
+    /// <summary>
+    /// About ‖x − x*‖ / ‖x‖ at most, x* the solution; of several right-hand sides the largest. See <see cref="LsmrColumn.ErrorEstimate"/>.
+    /// </summary>
+    public double ErrorEstimate => Columns.Max(column => column.ErrorEstimate);
+
     /// <summary>How long the solve took.</summary>
     public required TimeSpan Elapsed { get; init; }
 
@@ -83,6 +88,14 @@ public sealed record LsmrResult
 public readonly record struct LsmrColumn(
     LsmrStop Stop, int Iterations, double ResidualNorm, double NormalResidualNorm, double SolutionNorm)
 {
+    /// <summary>
+    /// About ‖x − x*‖ / ‖x‖ at most, x* the solution: how far x is from it. Where min(m, n) is at most 64 and A is not much dearer than
+    /// the solve was, from A's entries by dense algebra, and then trustworthy; elsewhere from residuals and the smallest
+    /// singular value that the iteration met, which may be too large, and the estimate too small, where one was missed. Infinite where
+    /// A is too ill-conditioned to tell; NaN where nothing was audited.
+    /// </summary>
+    public double ErrorEstimate { get; init; } = double.NaN;
+
     /// <summary>Whether x is a solution to the tolerances.</summary>
     public bool Converged => Stop is LsmrStop.StartIsSolution or LsmrStop.Residual or LsmrStop.LeastSquares;
 }

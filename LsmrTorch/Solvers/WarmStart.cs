@@ -31,6 +31,36 @@ public sealed class WarmStart : IDisposable
     /// <summary>The w of this shape to begin from, if there is one.</summary>
     internal Tensor? Adjoint(long[] shape, LinearOperator A) => Fitting(adjoint, shape, A);
 
+    /// <summary>
+    /// c x for the last x, with c = argmin ‖b − c A x‖² + λ²‖c x − x0‖² for each column, which a change of b's size leaves as good as
+    /// it was; null where that is no better than to begin from zero. In the current dispose scope.
+    /// </summary>
+    internal static Tensor? Scaled(Tensor last, LinearOperator A, Tensor b, Tensor? x0, double damp)
+    {
+        int count = last.dim() > A.InputShape.Count ? (int)last.shape[^1] : 1;
+        Tensor start = last.clone();
+        Vectors.Divide(start, Vectors.Norms(start, count));
+        Tensor image = Augmented.Product(A, start);
+        double[] images = Vectors.Norms(image, count), units = Vectors.Norms(start, count), rights = Vectors.Norms(b, count);
+        double[] ofB = Vectors.Dots(b, image, count), ofStart = x0 is null ? new double[count] : Vectors.Dots(x0, start, count);
+        double[] starts = x0 is null ? new double[count] : Vectors.Norms(x0, count);
+        double[] factors = new double[count];
+        double leastGain = 100 * Vectors.Epsilon(A.dtype);      // less is round-off, and no better than zero
+        bool isBetter = false;
+        for (int j = 0; j < count; j++) {
+            double size = double.Hypot(images[j], damp * units[j]);         // of [A; λI] x
+            double share = (ofB[j] / size + damp * damp * (ofStart[j] / size)) / size;
+            double gain = share * size / double.Hypot(rights[j], damp * starts[j]);      // the cosine between [b; λ x0] and [A; λI] x
+            bool isUsed = double.IsFinite(share) && Math.Abs(gain) > leastGain;
+            factors[j] = isUsed ? share : 0;
+            isBetter |= isUsed;
+        }
+        if (!isBetter)
+            return null;
+        Vectors.Scale(start, factors);
+        return start;
+    }
+
     internal void KeepSolution(Tensor x) => Keep(ref solution, x);
 
     internal void KeepAdjoint(Tensor w) => Keep(ref adjoint, w);
