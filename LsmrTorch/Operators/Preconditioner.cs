@@ -37,7 +37,7 @@ public static class Preconditioner
         using var guard = no_grad();
         Tensor squares = A.SquaredColumnNorms() ?? EstimateSquaredColumnNorms(A, probes, seed);
         using Scalar damping = damp * damp, one = 1.0;
-        Tensor norms = squares.add(damping).sqrt();
+        Tensor norms = squares.add(damping, one).sqrt();
         Require.Finite(norms, "The norms of A's columns");
         Tensor inverses = norms.masked_fill(norms.logical_not(), one).reciprocal();
         return LinearOperator.Diagonal(scope.MoveToOuter(inverses.to(A.dtype)));
