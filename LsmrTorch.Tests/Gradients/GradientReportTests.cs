@@ -85,7 +85,8 @@ public class GradientReportTests
         using var scope = NewDisposeScope();
         Tensor M = Problems.Matrix(30, 20, 1e3, 3, float32), b = Problems.Random(4, 30).to(float32), g = Problems.Random(5, 20).to(float32);
         var gradient = new GradientOptions { ErrorTarget = 1e-5 };
-        Assert.That(() => Solved(M, b, 1e-3, g, new LsmrOptions { Gradient = gradient }), Throws.InstanceOf<ExternalException>());
+        Assert.That(() => Solved(M, b, 1e-3, g, new LsmrOptions { Gradient = gradient }),
+            Throws.InstanceOf<LsmrException>().With.Message.Contains("over the target"));
         (LsmrResult result, _, _) = Solved(M, b, 1e-3, g, new LsmrOptions { Gradient = gradient with { WhenUnconverged = Unconverged.Accept } });
         Assert.That(result.GradientReport!.Kind, Is.EqualTo(GradientErrorKind.NotCertifiable));
         Assert.That(() => Solved(M, b, 0, g, new LsmrOptions { Gradient = gradient }), Throws.ArgumentException.With.Message.Contains("damping above zero"));

@@ -110,6 +110,76 @@ public class JvpTests
     }
 
     [Test]
+    public void A_solution_of_another_map_is_refused(
+        [Values(Capture.MatVec, Capture.MatVecVecMat, Capture.Jacobian, Capture.Derived)] Capture capture,
+        [Values] Shape shape,
+        [Values(0, 0.5)] double damp, [Values(1.5, 1 + 1e-6)] double factor)
+    {
+        using var scope = NewDisposeScope();
+        (long m, long n) = Problems.Size(shape);
+        var map = new CapturedMap(Problems.Matrix(m, n, 3, 1).requires_grad_());
+        LinearOperator A = map.Operator(capture);
+        Tensor b = Problems.Random(2, m).requires_grad_(), db = Problems.Random(3, m);
+        var options = new LsmrOptions { Damp = damp };
+        Tensor x = Lsmr.Solve(A, b, options).Solution.detach();
+        Assert.That(Problems.Values(Lsmr.Jvp(A, b, x, [(b, db)], options)), Has.None.NaN);
+        map.Matrix = (map.Matrix.detach() * factor).requires_grad_();
+        foreach (Tensor input in new[] { b, map.Matrix }) {
+            Assert.That(() => Lsmr.Jvp(A, b, x, [(input, zeros_like(input.detach()))], options),
+                Throws.ArgumentException.With.Message.StartsWith("The solution must satisfy Aᵀ(b − A x) = λ²(x − x0)")
+                    .And.Property("ParamName").EqualTo("solution"));
+        }
+        Tensor Answered(Unconverged answer) =>
+            Lsmr.Jvp(A, b, x, [(b, db)], options with { Gradient = new() { WhenUnconverged = answer } });
+        Assert.That(Problems.Values(Answered(Unconverged.NaN)), Is.All.NaN);
+        Assert.That(Problems.Values(Answered(Unconverged.Accept)), Has.None.NaN);
+    }
+
+    [Test]
+    public void A_solution_that_is_not_the_nearest_to_the_start_is_refused([Values] bool wide)
+    {
+        using var scope = NewDisposeScope();
+        Tensor M = wide ? Problems.Matrix(6, 14, 3, 1) : Problems.Matrix(14, 6, 3, 1, deficient: true);
+        M.requires_grad_();
+        Tensor b = Problems.Random(2, M.shape[0]);
+        LinearOperator A = LinearOperator.FromMatrix(M);
+        Tensor x = linalg.lsmr(A, b).Solution.detach(), z = Problems.Random(4, x.shape),
+            null_ = z - linalg.pinv(M.detach(), 1e-8).mv(M.detach().mv(z));
+        Assert.That(Problems.Values(Lsmr.Jvp(A, b, x, [(M, ones_like(M.detach()))])), Has.None.NaN);
+        Assert.That(() => Lsmr.Jvp(A, b, x + 0.01 * null_, [(M, ones_like(M.detach()))]),
+            Throws.ArgumentException
+                .With.Message.StartsWith("Of several solutions, the undamped one must be that nearest to x0"));
+    }
+
+    [Test]
+    public void The_solution_of_a_loose_or_preconditioned_solve_is_one(
+        [Values(1e-3, 1e-6, 0)] double tolerance, [Values(0, 0.1)] double damp, [Values] bool preconditioned,
+        [Values(ScalarType.Float32, ScalarType.Float64)] ScalarType dtype, [Values(10, 1e3)] double cond,
+        [Values] bool consistent)
+    {
+        using var scope = NewDisposeScope();
+        Tensor M = Problems.Matrix(80, 30, cond, 1, dtype) * linspace(1, 50, 30, dtype),
+            x0 = Problems.Random(5, 30).to(dtype).requires_grad_();
+        Tensor b = consistent ? M.mv(Problems.Random(2, 30).to(dtype)) : Problems.Random(2, 80).to(dtype);
+        b.requires_grad_();
+        LinearOperator A = LinearOperator.FromMatrix(M);
+        var options = new LsmrOptions {
+            Damp = damp,
+            Start = x0,
+            Atol = tolerance,
+            Btol = tolerance,
+            ConditionLimit = 0,
+            MaxIterations = 5000,
+            Preconditioner = preconditioned ? LsmrTorch.Preconditioner.ColumnScaling(A, damp) : null,
+            Gradient = new() { MaxIterations = 5000, Tolerance = 1e-3 },
+        };
+        LsmrResult result = Lsmr.Solve(A, b.detach(), options with { Start = x0.detach() });
+        Assume.That(result.Converged, result.ToString());
+        (Tensor, Tensor)[] tangents = [(b, ones_like(b.detach())), (x0, ones_like(x0.detach()))];
+        Assert.That(Problems.Values(Lsmr.Jvp(A, b, result.Solution, tangents, options)), Has.None.NaN);
+    }
+
+    [Test]
     public void An_unconverged_run_throws_or_gives_NaN_or_is_accepted([Values(0, 1e-3)] double damp)
     {
         using var scope = NewDisposeScope();

@@ -74,7 +74,7 @@ public class ScaleTests
         var warnings = new List<string>();
         Diagnostics.Warning += warnings.Add;
         try {
-            Assert.That(() => Solve(Shape.Tall, 0, float32, 1e-12, 1e-12, 1e16), Throws.InstanceOf<System.Runtime.InteropServices.ExternalException>());
+            Assert.That(() => Solve(Shape.Tall, 0, float32, 1e-12, 1e-12, 1e16), Throws.InstanceOf<LsmrException>());
             Assert.That(warnings, Has.Some.Contains("NonFinite"));
         } finally {
             Diagnostics.Warning -= warnings.Add;

@@ -175,7 +175,7 @@ public class SecondOrderTests
         Tensor derivative = Loss(Solution(Operator(Holder.MatVec, inputs[0]), inputs, order));
         for (int i = 1; i < order; i++)
             derivative = Along(derivative, inputs, 20 + 10 * i);
-        Assert.That(() => Along(derivative, inputs, 60), Throws.InstanceOf<ExternalException>());
+        Assert.That(() => Along(derivative, inputs, 60), Throws.InstanceOf<LsmrException>());
         Assert.That(warnings, Has.Some.Contains($"GradientOptions.Order = {order}").And.Some.Contains("higher Order"));
     }
 
@@ -191,21 +191,22 @@ public class SecondOrderTests
         (long m, long n) = Problems.Size(shape);
         Tensor theta = Problems.Matrix(m, n, 5, 2, deficient: true).requires_grad_(), b = Problems.Random(3, m);
         Tensor Solved(double damp) => Lsmr.Solve(LinearOperator.FromMatrix(theta), b, new LsmrOptions { Damp = damp, Gradient = new() { Order = 2 } }).Solution;
-        Assert.That(() => Along(Loss(Solved(0)), [theta], 20), Throws.InstanceOf<ExternalException>().Or.InstanceOf<LsmrException>().With.Message.Contains("must have full rank"));
+        Assert.That(() => Along(Loss(Solved(0)), [theta], 20),
+            Throws.InstanceOf<LsmrException>().With.Message.Contains("must have full rank"));
         if (shape != Shape.Wide)
             Assert.That(warnings, Has.Some.Contains("must have full rank"));
         Assert.That(Problems.Values(Gradient.Of(Along(Loss(Solved(0.5)), [theta], 20), theta)[0]), Has.None.NaN);
     }
 
     [Test]
-    public void Unconverged_solves_throw_or_give_NaN_or_are_accepted_at_every_order()
+    public void Unconverged_solves_throw_or_give_NaN_or_are_answersat_every_order()
     {
         using var scope = NewDisposeScope();
         Tensor theta = Problems.Matrix(12, 8, 1e3, 1).requires_grad_(), b = Problems.Random(2, 12);
         Tensor Solved(Unconverged answer, int? forward = null, int? backward = 2) => Lsmr.Solve(LinearOperator.FromMatrix(theta), b,
             new LsmrOptions { MaxIterations = forward, Gradient = new() { Order = 2, MaxIterations = backward, WhenUnconverged = answer } }).Solution;
         Tensor Second(Tensor x) => Gradient.Of(Along(x.square().sum(), [theta], 20), theta)[0];
-        Assert.That(() => Second(Solved(Unconverged.Throw)), Throws.InstanceOf<ExternalException>());
+        Assert.That(() => Second(Solved(Unconverged.Throw)), Throws.InstanceOf<LsmrException>());
         Assert.That(warnings, Has.Some.Contains("did not converge: CRAIGMR stopped on IterationLimit after 2 iterations"));
         Assert.That(() => Solved(Unconverged.Throw, forward: 2), Throws.InstanceOf<LsmrException>());
         Assert.That(Problems.Values(Second(Solved(Unconverged.NaN))), Is.All.NaN);
@@ -250,7 +251,8 @@ public class SecondOrderTests
         Tensor along = Along(Loss(Lsmr.Solve(LinearOperator.FromMatrix(theta), b, new LsmrOptions { Gradient = new() { Order = 2 } }).Solution), [b], 20);
         using (no_grad())
             theta.mul_(2);
-        Assert.That(() => Gradient.Of(along, b), Throws.InstanceOf<ExternalException>());
+        Assert.That(() => Gradient.Of(along, b),
+            Throws.InstanceOf<LsmrException>().With.Message.Contains("changed in place"));
     }
 
     [Test]

@@ -184,7 +184,7 @@ public class RowBlockTests
             Tensor y = ofSolution
                 ? Lsmr.Solve(A, ones(M, float64), new LsmrOptions { Damp = 0.1, Gradient = new() { Order = 2 } }).Solution
                 : A.Apply(ones(N, float64));
-            Assert.Throws<ExternalException>(() => Gradient.Differentiable(y.square().sum(), width));
+            Assert.Throws<LsmrException>(() => Gradient.Differentiable(y.square().sum(), width));
         } finally {
             Diagnostics.Warning -= Listen;
         }

@@ -29,11 +29,79 @@ public class LsmrMisuseTests
         Refused(new() { Damp = tensor(-2.0) }, "damp must be finite and not negative, but is -2.0e+00");
         Refused(new() { Atol = -1e-3 }, "Atol must be finite and not negative");
         Refused(new() { Btol = double.NaN }, "Btol must be finite and not negative");
-        Refused(new() { ConditionLimit = 0.5 }, "ConditionLimit must be over 1");
+        Refused(new() { ConditionLimit = 0.5 }, "ConditionLimit must be at least 1, or 0 for no limit, but is 0.5.");
+        Refused(new() { ConditionLimit = -1 }, "ConditionLimit must be at least 1, or 0 for no limit, but is -1.");
+        Refused(new() { ConditionLimit = double.NaN },
+            "ConditionLimit must be at least 1, or 0 for no limit, but is NaN.");
         Refused(new() { MaxIterations = -1 }, "MaxIterations must not be negative");
-        Refused(new() { Start = ones(5, float64) }, "x0 has shape (5) but the operator takes (4)");
+        Refused(new() { Start = ones(5, float64) },
+            "x0 has shape (5) but the operator takes (4), or (4, k) for b with k columns.");
         Refused(new() { Gradient = new() { Tolerance = -1 } }, "Tolerance must be finite and not negative");
         Assert.That(() => Lsmr.Solve(A(), ones(6, float64), new() { Damp = ones(2) }), Throws.ArgumentException.With.Message.Contains("0-dim tensor, but has shape (2)"));
+    }
+
+    [Test]
+    public void What_linalg_lsmr_refuses_is_named_as_its_parameters_are()
+    {
+        void Named(string name, string sentence, Func<LsmrResult> solve)
+        {
+            ArgumentException error = Assert.Throws<ArgumentException>(() => solve())!;
+            Assert.That(error.Message, Does.StartWith(sentence));
+            Assert.That(error.ParamName, Is.EqualTo(name));
+        }
+        Tensor b = ones(6, float64);
+        Named("atol", "atol must be finite and not negative, but is -1.0e-03", () => linalg.lsmr(A(), b, atol: -1e-3));
+        Named("btol", "btol must be finite and not negative, but is NaN", () => linalg.lsmr(A(), b, btol: double.NaN));
+        Named("conlim", "conlim must be at least 1, or 0 for no limit, but is 0.5.",
+            () => linalg.lsmr(A(), b, conlim: 0.5));
+        Named("conlim", "conlim must be at least 1, or 0 for no limit, but is -1.",
+            () => linalg.lsmr(A(), b, conlim: -1));
+        Named("conlim", "conlim must be at least 1, or 0 for no limit, but is NaN.",
+            () => linalg.lsmr(A(), b, conlim: double.NaN));
+        Named("maxiter", "maxiter must not be negative, but is -1.", () => linalg.lsmr(A(), b, maxiter: -1));
+        Named("damp", "damp must be finite and not negative, but is -1.0e+00", () => linalg.lsmr(A(), b, damp: -1));
+        Named("x0", "x0 has shape (5) but the operator takes (4)", () => linalg.lsmr(A(), b, x0: ones(5, float64)));
+        Named("b", "b has shape (7) but the operator returns (6)", () => linalg.lsmr(A(), ones(7, float64)));
+    }
+
+    [Test]
+    public void A_shape_that_does_not_fit_names_the_shapes_of_columns_too()
+    {
+        using var scope = NewDisposeScope();
+        LinearOperator op = A();
+        void Said(string sentence, Action act) =>
+            Assert.That(() => act(), Throws.ArgumentException.With.Message.StartsWith(sentence));
+        Said("b has shape (3, 6) but the operator returns (6), or (6, k) for k columns, k > 0.",
+            () => linalg.lsmr(op, ones([3, 6], float64)));
+        Said("b has shape (6, 0) but the operator returns (6), or (6, k) for k columns, k > 0.",
+            () => linalg.lsmr(op, ones([6, 0], float64)));
+        Said("x0 has shape (4, 2) but the operator takes (4), or (4, k) for b with k columns.",
+            () => linalg.lsmr(op, ones(6, float64), x0: ones([4, 2], float64)));
+        Said("x0 has shape (4) but the operator takes, with b's columns, (4, 2).",
+            () => linalg.lsmr(op, ones([6, 2], float64), x0: ones(4, float64)));
+        Said("v has shape (2, 4) but the operator takes (4), or (4, k) for k columns, k > 0.",
+            () => op.Apply(ones([2, 4], float64)));
+        Said("u has shape (4) but the operator returns (6), or (6, k) for k columns, k > 0.",
+            () => op.ApplyTranspose(ones(4, float64)));
+        Said("b has shape (2, 6) but the operator returns (6), or (6, k) for k columns, k > 0.",
+            () => Craigmr.Solve(op, ones([2, 6], float64)));
+        Said("v has shape (3) but the operator takes (2, 3), or (2, 3, k) for k columns, k > 0.",
+            () => LinearOperator.Identity([2, 3]).Apply(ones(3)));
+    }
+
+    [TestCase(0)]
+    [TestCase(double.PositiveInfinity)]
+    public void A_condition_limit_of_zero_or_infinity_is_none(double limit)
+    {
+        using var scope = NewDisposeScope();
+        Tensor M = Problems.Matrix(30, 10, 1e10, 1), x = ones(10, float64), b = M.mv(x);
+        LsmrResult limited = linalg.lsmr(LinearOperator.FromMatrix(M), b, atol: 0, btol: 0, conlim: 1e4, maxiter: 1000);
+        Assert.That(limited.Stop, Is.EqualTo(LsmrStop.IllConditioned));
+        LsmrResult unlimited = linalg.lsmr(LinearOperator.FromMatrix(M), b, atol: 0, btol: 0, conlim: limit,
+            maxiter: 1000);
+        Assert.That(unlimited.Stop, Is.Not.EqualTo(LsmrStop.IllConditioned));
+        Assert.That(Vectors.Norm(M.mv(unlimited.Solution) - b),
+            Is.LessThan(1e-2 * Vectors.Norm(M.mv(limited.Solution) - b)));
     }
 
     [Test]

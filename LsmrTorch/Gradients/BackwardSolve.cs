@@ -57,25 +57,32 @@ internal sealed class BackwardSolve(LinearOperator A, double damp, LsmrOptions o
     /// <summary>Where the report goes.</summary>
     public GradientReports Reports { get; } = new();
 
-    /// <summary>What the forward pass kept: x, d, and r where the operator needs a gradient.</summary>
-    public readonly record struct Forward(Tensor? X, Tensor? D, Tensor? R);
+    /// <summary>
+    /// What the forward pass kept: x, d, and r where the operator needs a gradient; and products by which to know the
+    /// map again.
+    /// </summary>
+    public readonly record struct Forward(Tensor? X, Tensor? D, Tensor? R, MapWitness? Witness);
 
     /// <summary>p, w (where it was solved for) and s; y where A(θ)ᵀy was not recorded and is still to be.</summary>
     public readonly record struct Adjoint(Tensor P, Tensor? W, Tensor S, Tensor? Y);
 
     /// <summary>Solves for g with an operator that stands for A. The tensors belong to the current dispose scope.</summary>
     /// <exception cref="LsmrException">A solve did not converge, unless that is accepted; or the gradient to A is not available.</exception>
+    /// <exception cref="ArgumentException">The operator is not the one that was solved with.</exception>
     public Adjoint Solve(LinearOperator current, Tensor g, Forward forward)
     {
-        Reports.Last = null;
         if (!ForwardConverged)
             throw new LsmrException("A solve of the forward pass did not converge.");
         var runs = new BackwardRuns(current, damp, options);
         var audit = new GradientAudit(this, runs, g, forward, settings);
         LinearOperator products = current.Prepare();
-        return damp > 0 || current.Rows >= current.Columns
+        bool repeats = forward.Witness?.Holds(products, settings) ?? true;
+        Adjoint adjoint = damp > 0 || current.Rows >= current.Columns
             ? ByOneRun(current, products, runs, audit, g, forward)
             : BySeparateRuns(current, products, runs, audit, g, forward, null);
+        if (!repeats)
+            Reports.Last = Reports.Last! with { Kind = GradientErrorKind.Unknown };
+        return adjoint;
     }
 
     // p and w together, from the last step's w where there is one.

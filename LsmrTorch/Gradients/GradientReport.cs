@@ -14,7 +14,10 @@ public enum GradientErrorKind
     /// <summary>λ > 0, but round-off alone, about eps ‖A‖² ‖w‖ / λ², is over what is asked (or over the gradient itself): not certifiable in this precision. Take float64 or a larger λ.</summary>
     NotCertifiable,
 
-    /// <summary>Nothing is known (<see cref="LsmrOptions.Audit"/> was false, or a solve met NaN).</summary>
+    /// <summary>
+    /// Nothing is known (<see cref="LsmrOptions.Audit"/> was false, a solve met NaN, or the operator's products do not
+    /// repeat and that was accepted).
+    /// </summary>
     Unknown,
 }
 

@@ -27,7 +27,8 @@ internal static class HigherOrder
 
         if (damp > 0 || A.Rows >= A.Columns) {
             var primal = new NormalSystem(A, damp, options, solved);
-            return NewtonStep.Solution(value, Residual, primal, A, lambda, order);
+            MapWitness? witness = solved ? MapWitness.Of(A, value, null) : null;
+            return NewtonStep.Solution(value, Residual, primal, A, lambda, order, witness);
 
             Tensor Residual(Tensor x)
             {
@@ -42,7 +43,8 @@ internal static class HigherOrder
             dual = new NormalSystem(A.T, damp, options, forwardConverged: false);
             multiplier = zeros_like(multiplier);
         }
-        Tensor y = NewtonStep.Solution(multiplier, v => r0.sub(dual.Product(A.T, lambda, v)), dual, A.T, lambda, order);
+        Tensor y = NewtonStep.Solution(multiplier, v => r0.sub(dual.Product(A.T, lambda, v)), dual, A.T, lambda, order,
+            solved ? MapWitness.Of(A.T, multiplier, null) : null);
         Tensor x = Augmented.TransposedProduct(A, y);
         x = x0 is null ? x : Vectors.Sum(x0, x);
         return Vectors.Sum(value, x.sub(x.detach()));   // LSMR's value

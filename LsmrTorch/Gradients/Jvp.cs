@@ -12,7 +12,8 @@ public static partial class Lsmr
     ///   (AᵀA + λ²I) dx = Aᵀ(db − dA x) + dAᵀr − 2 λ dλ d + λ² dx0                     λ > 0: one CRAIGMR run
     ///   dx = q + A⁺(db − dA x − A q + A⁺ᵀdAᵀr),   q = dx0 + dAᵀA⁺ᵀd                   λ = 0, for changes of A that keep its rank
     /// </code>
-    /// Undamped it takes one run where A is fixed, otherwise two, or three where A is wide or has dependent columns.
+    /// Undamped it takes one run where A is fixed, otherwise two, or three where A is wide or has dependent columns. A
+    /// few products beside them check that the solution is one.
     /// </summary>
     /// <param name="A">The operator that was solved with.</param>
     /// <param name="b">Its right-hand side, a single one.</param>
@@ -22,7 +23,9 @@ public static partial class Lsmr
     /// unknown to anything but a closure. They must require gradients; what is not listed, or not used, does not change.
     /// </param>
     /// <param name="options">Those of the solve; of them <see cref="LsmrOptions.Gradient"/> has the tolerance and limit of the runs here.</param>
-    /// <exception cref="ArgumentException">A tensor does not require a gradient, a change has not its shape and dtype, or as for <see cref="Solve"/>.</exception>
+    /// <exception cref="ArgumentException">A tensor does not require a gradient, a change has not its shape and dtype,
+    /// the solution is none for the operator, b and options as they are now, or as for <see cref="Solve"/>.
+    /// </exception>
     /// <exception cref="InvalidOperationException">Called inside <c>inference_mode()</c>.</exception>
     /// <exception cref="LsmrException">A run did not converge, unless <see cref="GradientOptions.WhenUnconverged"/> has another answer.</exception>
     public static Tensor Jvp(LinearOperator A, Tensor b, Tensor solution, IReadOnlyList<(Tensor Input, Tensor Tangent)> tangents, LsmrOptions? options = null)

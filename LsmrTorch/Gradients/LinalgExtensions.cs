@@ -18,14 +18,17 @@ public static class LinalgExtensions
         /// <param name="x0">The start; default zero.</param>
         /// <param name="atol">Relative error of A that the answer may explain; default by dtype.</param>
         /// <param name="btol">Relative error of b that the answer may explain; default by dtype.</param>
-        /// <param name="conlim">Limit of the condition estimate.</param>
+        /// <param name="conlim">Limit of the condition estimate; 0 is none.</param>
         /// <param name="maxiter">Iteration limit; default 20 min(m, n), at least 200.</param>
         /// <param name="stop_when">Called after each iteration; true stops the solve.</param>
         /// <param name="cancellation_token">Cancels the solve.</param>
+        /// <exception cref="ArgumentException">As for <see cref="Lsmr.Solve"/>; the message names the parameter of this
+        /// method.</exception>
         public static LsmrResult lsmr(LinearOperator A, Tensor b, Damping damp = default, Tensor? x0 = null, double? atol = null,
             double? btol = null, double conlim = 1e8, int? maxiter = null, Func<LsmrProgress, bool>? stop_when = null,
-            CancellationToken cancellation_token = default) =>
-            Lsmr.Solve(A, b, new LsmrOptions {
+            CancellationToken cancellation_token = default)
+        {
+            var options = new LsmrOptions {
                 Damp = damp,
                 Start = x0,
                 Atol = atol,
@@ -34,6 +37,9 @@ public static class LinalgExtensions
                 MaxIterations = maxiter,
                 StopWhen = stop_when,
                 CancellationToken = cancellation_token,
-            });
+            };
+            options.Validate(nameof(atol), nameof(btol), nameof(conlim), nameof(maxiter));
+            return Lsmr.Solve(A, b, options);
+        }
     }
 }

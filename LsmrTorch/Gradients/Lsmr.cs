@@ -37,8 +37,12 @@ public static partial class Lsmr
         Require.NoInferenceMode();
         Require.Vectors(b, "b", A.OutputShape, "the operator returns", A);
         long[] columns = b.shape[A.OutputShape.Count..];
-        if (options.Start is { } start)
-            Require.Vector(start, "x0", [.. A.InputShape, .. columns], columns.Length == 0 ? "the operator takes" : "the operator takes, with b's columns,", A);
+        if (options.Start is { } start) {
+            (string whose, string alsoTaken) = columns.Length == 0
+                ? ("the operator takes", $", or {Text.Shape(A.InputShape, "k")} for b with k columns")
+                : ("the operator takes, with b's columns,", "");
+            Require.Vector(start, "x0", [.. A.InputShape, .. columns], whose, A, alsoTaken);
+        }
         double damp = Require.NonNegative(options.Damp.Value, "damp");
         RequireUse(A, damp, options);
 

@@ -22,13 +22,13 @@ internal sealed class NewtonStep : autograd.SingleTensorFunction<NewtonStep>
 {
     public override string Name => nameof(NewtonStep);
 
-    private sealed class State(NormalSystem system, int step, int order)
+    private sealed class State(NormalSystem system, int step, int order, MapWitness? witness)
     {
         public NormalSystem System { get; } = system;
         public int Step { get; } = step;        // j
         public int Order { get; } = order;      // of the solution, the last step's j
         public Tensor? Value { get; set; }
-        public List<Tensor> Saved { get; } = [];
+        public List<Tensor> Saved { get; } = [.. MapWitness.Tensors(witness)];
     }
 
     /// <summary>The solution with the entries of <paramref name="value"/>, to be differentiated <paramref name="order"/> times.</summary>
@@ -38,7 +38,9 @@ internal sealed class NewtonStep : autograd.SingleTensorFunction<NewtonStep>
     /// <param name="current">The operator in H(θ).</param>
     /// <param name="lambda">λ in H(θ), where it is a tensor.</param>
     /// <param name="order">1 or more.</param>
-    public static Tensor Solution(Tensor value, Func<Tensor, Tensor> residual, NormalSystem system, LinearOperator current, Tensor? lambda, int order)
+    /// <param name="witness">Products of the operator that was solved with.</param>
+    public static Tensor Solution(Tensor value, Func<Tensor, Tensor> residual, NormalSystem system,
+        LinearOperator current, Tensor? lambda, int order, MapWitness? witness)
     {
         Tensor x = value;
         for (int j = 1; j <= order; j++) {
@@ -46,7 +48,7 @@ internal sealed class NewtonStep : autograd.SingleTensorFunction<NewtonStep>
             Tensor F = residual(at);
             if (!F.requires_grad)
                 return value;
-            x = Join(value, before, F, new State(system, j, order), current, lambda);
+            x = Join(value, before, F, new State(system, j, order, witness), current, lambda);
         }
         return x;
     }
@@ -78,15 +80,20 @@ internal sealed class NewtonStep : autograd.SingleTensorFunction<NewtonStep>
         NormalSystem system = state.System;
         if (g.IsInvalid)
             return [];
+        List<Tensor> saved = BackwardPass.Saved(ctx);
+        MapWitness? witness = MapWitness.From(saved[..MapWitness.Length]);
+        Tensor? lambda = saved[MapWitness.Length];
+        LinearOperator current = system.Operator.With(new Queue<Tensor>(saved.Skip(MapWitness.Length + 1)));
+        if (state.Step == state.Order)          // the first node that a pass comes to, before those that F recorded
+            witness?.Holds(current.Prepare(), system.Settings);
         if (!is_grad_enabled() && state.Step > 1)
             return [g.alias(), null];
-        List<Tensor> saved = ctx.get_saved_variables(); // throws where a tensor was changed in place since
-        LinearOperator current = system.Operator.With(new Queue<Tensor>(saved.Skip(1)));
         if (!is_grad_enabled())
             return [null, system.Inverse(current, g)];
         if (state.Step == 1)
             throw new NotSupportedException($"A solution with GradientOptions.Order = {system.Settings.Order} was differentiated more often (or the last time with create_graph: true); use a higher Order.");
         Tensor u = system.Inverse(current, g);
-        return [g.alias(), Solution(u, v => g.sub(system.Product(current, saved[0], v)), system, current, saved[0], state.Order - 1)];
+        Tensor Residual(Tensor v) => g.sub(system.Product(current, lambda, v));
+        return [g.alias(), Solution(u, Residual, system, current, lambda, state.Order - 1, witness)];
     });
 }

@@ -28,7 +28,7 @@ internal sealed class NormalSystem(LinearOperator B, double damp, LsmrOptions op
             runs.Accept(run.Converged, run);
             return w;
         } catch (LsmrException failure) when (Settings.WhenUnconverged == Unconverged.NaN) {
-            Diagnostics.Warn($"Gradients through a least-squares solution are NaN: {failure.Message}");
+            Diagnostics.Fail($"Gradients through a least-squares solution are NaN: {failure.Message}");
             using Tensor shape = g.detach();
             Tensor x = zeros_like(shape);
             Vectors.Fill(x, double.NaN);

@@ -33,7 +33,7 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
         Tensor[] held = [.. solve.Operator.Held];
         Tensor?[] inputs = [spare, b, x0, damp, Ax, Atr, Aty, .. held.Select(tensor => mayTurnOut && tensor.requires_grad ? tensor : null)];
         var state = new State(solve, [.. inputs.Select(input => input is { requires_grad: true })]) { Solution = x };
-        state.Saved.AddRange([forward.X!, forward.D!, forward.R!, .. held]);
+        state.Saved.AddRange([forward.X!, forward.D!, forward.R!, .. MapWitness.Tensors(forward.Witness), .. held]);
         try {
             return apply([.. inputs!, state]);
         } finally {
@@ -59,19 +59,21 @@ internal sealed class SolutionFunction : autograd.SingleTensorFunction<SolutionF
 
     private static Tensor?[] Gradients(autograd.AutogradContext ctx, State state, Tensor g)
     {
+        state.Solve.Reports.Last = null;        // what fails below has none
         if (is_grad_enabled())
             throw new NotSupportedException("Second derivatives (create_graph: true) through a least-squares solution need GradientOptions.Order = 2 or more.");
         BackwardSolve solve = state.Solve;
-        List<Tensor> saved = ctx.get_saved_variables(); // throws where a tensor was changed in place since
-        var forward = new BackwardSolve.Forward(saved[0], saved[1], saved[2]);
-        Tensor[] held = [.. saved.Skip(3)];
+        List<Tensor> saved = BackwardPass.Saved(ctx);
+        var forward = new BackwardSolve.Forward(saved[0], saved[1], saved[2],
+            MapWitness.From(saved[3..(3 + MapWitness.Length)]));
+        Tensor[] held = [.. saved.Skip(3 + MapWitness.Length)];
         LinearOperator A = solve.Operator.With(new Queue<Tensor>(held));
 
         BackwardSolve.Adjoint adjoint;
         try {
             adjoint = solve.Solve(A, g, forward);
         } catch (LsmrException failure) when (solve.WhenUnconverged == Unconverged.NaN) {
-            Diagnostics.Warn($"Gradients through a least-squares solution are NaN: {failure.Message}");
+            Diagnostics.Fail($"Gradients through a least-squares solution are NaN: {failure.Message}");
             long[] columns = g.shape[A.InputShape.Count..];
             adjoint = new(NaN([.. A.OutputShape, .. columns]), NaN([.. A.InputShape, .. columns]), NaN([.. A.InputShape, .. columns]), null);
             Tensor NaN(long[] shape)

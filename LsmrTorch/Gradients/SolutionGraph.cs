@@ -42,7 +42,8 @@ internal static class SolutionGraph
                 backward.HasY = true;
             }
         }
-        var forward = new BackwardSolve.Forward(r is null ? null : x, r is null ? null : d, r);
+        MapWitness? witness = solved ? MapWitness.Of(A, x, r) : null;
+        var forward = new BackwardSolve.Forward(r is null ? null : x, r is null ? null : d, r, witness);
         Tensor joined = Recorded(() => SolutionFunction.Join(x, backward, forward, b, options.Start, options.Damp.Tensor, Ax, Atr, Aty));
         return plain with { Solution = joined, Reports = backward.Reports };
     }

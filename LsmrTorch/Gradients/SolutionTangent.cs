@@ -19,15 +19,18 @@ internal sealed class SolutionTangent(LinearOperator A, Tensor b, Tensor x, doub
     private readonly Tensor[] changes = [.. tangents.Select(pair => pair.Tangent.detach())];
     private readonly Tensor? x0 = options.Start, lambda = options.Damp.Tensor;
     private readonly BackwardRuns runs = new(A, damp, options);
+    private readonly SolutionCheck check = new(A, damp, options);
 
     /// <summary>dx, in the current dispose scope.</summary>
     /// <exception cref="LsmrException">A run did not converge, and that is to throw.</exception>
+    /// <exception cref="ArgumentException">x is not the solution for the operator as it is now.</exception>
     public Tensor Solve()
     {
         try {
+            check.RequireSolution(b, x);
             return damp > 0 ? Damped() : Undamped();
         } catch (LsmrException failure) when (options.Gradient.WhenUnconverged == Unconverged.NaN) {
-            Diagnostics.Warn($"The tangent of a least-squares solution is NaN: {failure.Message}");
+            Diagnostics.Fail($"The tangent of a least-squares solution is NaN: {failure.Message}");
             Tensor dx = zeros_like(x);
             Vectors.Fill(dx, double.NaN);
             return dx;
@@ -48,6 +51,7 @@ internal sealed class SolutionTangent(LinearOperator A, Tensor b, Tensor x, doub
         Tensor? q = x0 is null ? null : Change(() => x0);
         if (dAtr is not null) {
             Tensor y = runs.Minimise(A.T, d);
+            check.RequireLeastNorm(d, y);
             Tensor dAty = Change(() => A.VecMat(y))!;
             q = q is null ? dAty : Vectors.Sum(q, dAty);
         }

@@ -18,6 +18,8 @@ internal static class Backprop
     public static Tensor?[] Gradients(IList<Tensor> outputs, IList<Tensor> cotangents, IReadOnlyList<Tensor> inputs,
         bool retainGraph, bool createGraph)
     {
+        if (createGraph)
+            CreateGraphWarning.Silence();
         Tensor?[] before = [.. inputs.Select(input => input.grad)];
         try {
             foreach (Tensor input in inputs)

@@ -18,8 +18,6 @@ internal class ClosureOperator(
 
     internal override bool Records => vecmat is null;
 
-    internal override bool HoldsAll => false;
-
     private Linearization Record(bool createGraph)
     {
         Tensor z = zeros([.. InputShape], dtype, device, requires_grad: true);
@@ -62,6 +60,11 @@ public abstract partial class LinearOperator
     /// A map from the closure v ↦ A v alone; the transpose comes from differentiating it, recorded once per solve.
     /// Gradients reach every tensor that the closure uses. The closure is called once here, on zeros, for its output shape.
     /// </summary>
+    /// <remarks>
+    /// A closure may capture any tensors and variables, which must live, and keep their values, from a solve to the
+    /// last backward pass through its solution: the closure is called again there, and a map that has changed is
+    /// refused.
+    /// </remarks>
     /// <param name="matvec">Takes a tensor of <paramref name="inputShape"/>; linear, deterministic, by operations that autograd knows.</param>
     /// <param name="inputShape">The shape of v.</param>
     /// <param name="dtype">float32 (the default) or float64.</param>
@@ -74,7 +77,10 @@ public abstract partial class LinearOperator
         return new ClosureOperator(matvec, null, shape, image, dtype, device ?? CPU);
     }
 
-    /// <summary>A map from both closures, v ↦ A v and u ↦ Aᵀu. Nothing is recorded in a solve.</summary>
+    /// <summary>
+    /// A map from both closures, v ↦ A v and u ↦ Aᵀu. Nothing is recorded in a solve. For what they may capture see the
+    /// other overload.
+    /// </summary>
     /// <param name="matvec">Takes a tensor of <paramref name="inputShape"/>.</param>
     /// <param name="vecmat">Takes a tensor of the shape that <paramref name="matvec"/> returns; must be its transpose (see <see cref="Verify"/>).</param>
     /// <param name="inputShape">The shape of v.</param>

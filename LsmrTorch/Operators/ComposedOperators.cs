@@ -21,6 +21,8 @@ internal abstract class ComposedOperator(
 
     internal override bool HoldsAll => Parts.All(part => part.HoldsAll);
 
+    internal override bool MayChangeUnseen => Parts.Any(part => part.MayChangeUnseen);
+
     internal override IEnumerable<Tensor> Held => Parts.SelectMany(part => part.Held);
 
     internal override LinearOperator With(Queue<Tensor> held) => Of([.. Parts.Select(part => part.With(held))]);

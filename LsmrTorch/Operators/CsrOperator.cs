@@ -102,6 +102,10 @@ internal sealed class CsrOperator : LinearOperator
 
     internal override bool MayRequireGrad => values.requires_grad;
 
+    internal override bool HoldsAll => true;
+
+    internal override bool MayChangeUnseen => false;
+
     internal override IEnumerable<Tensor> Held => [values, columnOf, rowOf, rowStarts, .. places?.Held ?? []];
 
     internal override LinearOperator With(Queue<Tensor> held) =>

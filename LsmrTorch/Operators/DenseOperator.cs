@@ -65,6 +65,10 @@ internal sealed class DenseOperator : LinearOperator
 
     internal override bool MayRequireGrad => matrix.requires_grad;
 
+    internal override bool HoldsAll => true;
+
+    internal override bool MayChangeUnseen => false;
+
     internal override IEnumerable<Tensor> Held => [matrix];
 
     internal override LinearOperator With(Queue<Tensor> held) => new DenseOperator(held.Dequeue());

@@ -30,6 +30,10 @@ internal sealed class DiagonalOperator(Tensor diagonal)
 
     internal override bool MayRequireGrad => diagonal.requires_grad;
 
+    internal override bool HoldsAll => true;
+
+    internal override bool MayChangeUnseen => false;
+
     internal override IEnumerable<Tensor> Held => [diagonal];
 
     internal override LinearOperator With(Queue<Tensor> held) => new DiagonalOperator(held.Dequeue());
@@ -56,6 +60,10 @@ internal sealed class IdentityOperator(IEnumerable<long> shape, ScalarType dtype
     }
 
     internal override bool MayRequireGrad => false;
+
+    internal override bool HoldsAll => true;
+
+    internal override bool MayChangeUnseen => false;
 }
 
 public abstract partial class LinearOperator

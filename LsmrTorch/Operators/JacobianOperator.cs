@@ -15,8 +15,6 @@ internal sealed class JacobianOperator(Func<Tensor, Tensor> function, Tensor at,
 
     internal override bool Records => true;
 
-    internal override bool HoldsAll => false;
-
     internal override IEnumerable<Tensor> Held => [at];
 
     internal override LinearOperator With(Queue<Tensor> held) => new JacobianOperator(function, held.Dequeue(), valueShape);
@@ -59,7 +57,8 @@ public abstract partial class LinearOperator
     /// <summary>
     /// The Jacobian of <paramref name="function"/> at <paramref name="at"/>, from at's shape to the value's. It is never
     /// formed: Jᵀu is a backward pass, J v two. Gradients reach <paramref name="at"/> and the tensors that the function uses.
-    /// The function is called once here for the shape of its value, and must be deterministic.
+    /// The function is called once here for the shape of its value, and must be deterministic; what it captures must
+    /// keep its value from a solve to the last backward pass through its solution.
     /// </summary>
     public static LinearOperator Jacobian(Func<Tensor, Tensor> function, Tensor at)
     {

@@ -117,9 +117,16 @@ public abstract partial class LinearOperator
     internal virtual bool MayRequireGrad => true;
 
     /// <summary>
-    /// Whether <see cref="Held"/> has every tensor that a gradient can be asked of; false where a closure may use others.
+    /// Whether <see cref="Held"/> has every tensor that a gradient can be asked of; false where a closure, or an
+    /// operator of another's making, may use others.
     /// </summary>
-    internal virtual bool HoldsAll => true;
+    internal virtual bool HoldsAll => false;
+
+    /// <summary>
+    /// Whether the products can become others without a change of what <see cref="Held"/> has, as those of a closure
+    /// can: then a backward pass checks that they did not (see <see cref="MapWitness"/>).
+    /// </summary>
+    internal virtual bool MayChangeUnseen => true;
 
     /// <summary>The tensors that the operator holds, saved for the backward pass; what a closure captures is not seen.</summary>
     internal virtual IEnumerable<Tensor> Held => [];

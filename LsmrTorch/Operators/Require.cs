@@ -17,15 +17,17 @@ internal static class Require
         ArgumentNullException.ThrowIfNull(x, name);
         long[] found = x.shape;
         bool isBlock = found.Length == shape.Count + 1 && found[^1] > 0 && found[..^1].SequenceEqual(shape);
-        Vector(x, name, isBlock ? found : shape, whose, A);
+        Vector(x, name, isBlock ? found : shape, whose, A, $", or {Text.Shape(shape, "k")} for k columns, k > 0");
     }
 
     /// <summary>Checks shape, dtype, device, and that autograd may see the tensor.</summary>
-    public static void Vector(Tensor x, string name, IReadOnlyList<long> shape, string whose, LinearOperator A)
+    public static void Vector(Tensor x, string name, IReadOnlyList<long> shape, string whose, LinearOperator A,
+        string alsoTaken = "")
     {
         ArgumentNullException.ThrowIfNull(x, name);
         if (!LsmrTorch.Vectors.HasShape(x, shape))
-            throw new ArgumentException($"{name} has shape {Text.Shape(x.shape)} but {whose} {Text.Shape(shape)}.", name);
+            throw new ArgumentException(
+                $"{name} has shape {Text.Shape(x.shape)} but {whose} {Text.Shape(shape)}{alsoTaken}.", name);
         if (x.dtype != A.dtype)
             throw new ArgumentException($"{name} has dtype {x.dtype} but the operator has {A.dtype}.", name);
         if (x.device_type != A.device.type || Math.Max(0, x.device_index) != Math.Max(0, A.device.index))

@@ -114,6 +114,8 @@ internal sealed class RowBlockOperator(RowBlock rows, IReadOnlyList<Tensor> para
 
     internal override bool MayRequireGrad => parameters.Any(parameter => parameter.requires_grad);
 
+    internal override bool HoldsAll => true;
+
     internal override IEnumerable<Tensor> Held => parameters;
 
     internal override LinearOperator With(Queue<Tensor> held) =>
@@ -127,7 +129,8 @@ public abstract partial class LinearOperator
     /// block, in the backward pass too, where each block is recorded, differentiated and dropped. Maps (n) to (m). Gradients reach
     /// the parameters, once (second derivatives are refused). A step of a solve computes each block once.
     /// </summary>
-    /// <param name="rows">Deterministic, by operations that autograd knows; called once here, for the first row, which tells n, dtype and device.</param>
+    /// <param name="rows">Deterministic, by operations that autograd knows; what it captures must keep its value to the
+    /// last backward pass. Called once here, for the first row, which tells n, dtype and device.</param>
     /// <param name="parameters">Every tensor that the rows depend on and that may require a gradient; the closure gets them, and uses them from there.</param>
     /// <param name="rowCount">m.</param>
     /// <param name="blockRows">Rows of a block, at least 1; the last one may have fewer.</param>

@@ -12,6 +12,12 @@ internal static class Text
     public static string Number(double value) => value.ToString("0.0e+00", CultureInfo.InvariantCulture);
 
     /// <summary>Such as <c>(3, 32, 32)</c>.</summary>
-    public static string Shape(IEnumerable<long> shape) =>
-        "(" + string.Join(", ", shape.Select(size => size.ToString(CultureInfo.InvariantCulture))) + ")";
+    public static string Shape(IEnumerable<long> shape) => Shape(shape, null);
+
+    /// <summary>The same with a dimension that has a letter for its size, such as <c>(30, k)</c>.</summary>
+    public static string Shape(IEnumerable<long> shape, string? last)
+    {
+        IEnumerable<string> sizes = shape.Select(size => size.ToString(CultureInfo.InvariantCulture));
+        return "(" + string.Join(", ", last is null ? sizes : sizes.Append(last)) + ")";
+    }
 }

@@ -332,9 +332,9 @@ internal static class Vectors
     {
         using var scope = NewDisposeScope();
         Tensor signs = randint(2, shape, dtype, CPU, generator: generator);
-        using Scalar shift = -size;
+        using Scalar shift = -size, one = 1.0;
         Scale(signs, 2 * size);
-        signs.add_(shift);
+        signs.add_(shift, one);
         return scope.MoveToOuter(signs.to(device));
     }
 

@@ -21,7 +21,10 @@ public sealed record LsmrOptions
     /// <summary>Relative error of b that the answer may explain. Default 1e-6 (float32), 1e-10 (float64); at least 3 eps.</summary>
     public double? Btol { get; init; }
 
-    /// <summary>Stops when the condition estimate passes this. Default 1e8; at most 1/(3 eps).</summary>
+    /// <summary>
+    /// Stops when the condition estimate passes this. Default 1e8; at most 1/(3 eps), which 0 and infinity stand for:
+    /// no limit but that.
+    /// </summary>
     public double ConditionLimit { get; init; } = 1e8;
 
     /// <summary>Default 20 min(m, n), at least 200.</summary>
@@ -61,14 +64,21 @@ public sealed record LsmrOptions
     /// <summary>How the backward pass solves, and what an unconverged solve means for it.</summary>
     public GradientOptions Gradient { get; init; } = new();
 
-    internal void Validate()
+    internal void Validate() => Validate(nameof(Atol), nameof(Btol), nameof(ConditionLimit), nameof(MaxIterations));
+
+    /// <summary>The same, with the names that the caller knows the options by.</summary>
+    internal void Validate(string atol, string btol, string conditionLimit, string maxIterations)
     {
-        Require.NonNegative(Atol ?? 0, nameof(Atol));
-        Require.NonNegative(Btol ?? 0, nameof(Btol));
-        if (!(ConditionLimit > 1))
-            throw new ArgumentException($"ConditionLimit must be over 1, but is {Text.Exact(ConditionLimit)}.", nameof(ConditionLimit));
+        Require.NonNegative(Atol ?? 0, atol);
+        Require.NonNegative(Btol ?? 0, btol);
+        if (ConditionLimit is not (0 or >= 1)) {
+            throw new ArgumentException(
+                $"{conditionLimit} must be at least 1, or 0 for no limit, but is {Text.Exact(ConditionLimit)}.",
+                conditionLimit);
+        }
         if (MaxIterations < 0)
-            throw new ArgumentException($"MaxIterations must not be negative, but is {MaxIterations}.", nameof(MaxIterations));
+            throw new ArgumentException($"{maxIterations} must not be negative, but is {MaxIterations}.",
+                maxIterations);
         if (Reorthogonalise < 0)
             throw new ArgumentException($"Reorthogonalise must not be negative, but is {Reorthogonalise}.", nameof(Reorthogonalise));
         ArgumentNullException.ThrowIfNull(Gradient);

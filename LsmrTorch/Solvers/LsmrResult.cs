@@ -108,4 +108,5 @@ public readonly record struct LsmrColumn(
 public readonly record struct LsmrAudit(double ResidualNorm, double NormalResidualNorm);
 
 /// <summary>A solve that was to be relied on did not converge.</summary>
-public sealed class LsmrException(string message) : InvalidOperationException(message);
+public sealed class LsmrException(string message, Exception? reason = null)
+    : InvalidOperationException(message, reason);

@@ -12,6 +12,9 @@ internal sealed class LsmrRules(LsmrOptions options, LinearOperator A, double da
 {
     private readonly double floor = 3 * Vectors.Epsilon(A.dtype);
     private readonly double standard = A.dtype == ScalarType.Float32 ? 1e-6 : 1e-10;
+    private readonly double conditionLimit =
+        Math.Min(options.ConditionLimit == 0 ? double.PositiveInfinity : options.ConditionLimit,
+            1 / (3 * Vectors.Epsilon(A.dtype)));
     private readonly long limit = options.MaxIterations ?? DefaultLimit(A);
 
     /// <summary>The iteration limit where none is set: 20 min(m, n), at least 200.</summary>
@@ -47,7 +50,7 @@ internal sealed class LsmrRules(LsmrOptions options, LinearOperator A, double da
             if (norms.NormalResidualNorm <= errorOfOperator * norms.ResidualNorm)
                 return LsmrStop.LeastSquares;
         }
-        if (ErrorOfOperatorIsAllowed && numbers.ConditionEstimate >= Math.Min(options.ConditionLimit, 1 / floor))
+        if (ErrorOfOperatorIsAllowed && numbers.ConditionEstimate >= conditionLimit)
             return LsmrStop.IllConditioned;
         if (requested)
             return LsmrStop.Requested;
