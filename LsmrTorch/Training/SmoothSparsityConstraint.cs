@@ -15,8 +15,16 @@ internal sealed class SmoothSparsityConstraint : Constraint
 
     public SmoothSparsityConstraint(Parameter[] layers, double share, IReadOnlyList<double>? scales)
     {
+        if (scales is null)
+            layers = ParameterIdentity.Distinct(layers, nameof(layers));
         if (layers.Length == 0)
             throw new ArgumentException("There must be at least one layer.", nameof(layers));
+        foreach (Parameter layer in layers) {
+            ParameterIdentity.RequireAlive(layer, nameof(layers));
+            if (layer.numel() == 0)
+                throw new ArgumentException($"A layer must have weights, but one is of shape {Text.Shape(layer.shape)}.", nameof(layers));
+        }
+        ParameterIdentity.RequireOnce(layers, "Layers with scales");
         if (!(share is >= 0 and <= 1))
             throw new ArgumentException($"The share must be from 0 to 1, but is {Text.Exact(share)}.", nameof(share));
         if (scales is not null && scales.Count != layers.Length)

@@ -17,7 +17,7 @@ public abstract partial class Constraint
     /// <param name="input">ρ_in, from the shape of W's other dimensions to the same.</param>
     /// <exception cref="ArgumentException">Shapes that do not fit.</exception>
     public static Constraint EquivariantWeights(Parameter weight, LinearOperator output, LinearOperator input) =>
-        Linear([(weight, new Commutator(weight, output, input))]);
+        Linear([(weight ?? throw new ArgumentNullException(nameof(weight)), new Commutator(weight, output, input))]);
 
     /// <summary>
     /// Parameters that permutations of their entries leave as they are: c = θ[π] − θ for each pair. The weights of layers that commute with
