@@ -62,7 +62,7 @@ public sealed partial class NullSpaceOptimizer
             if (!double.IsFinite(group.LearningRate))
                 throw new ArgumentException($"A learning rate must be finite, but is {Text.Exact(group.LearningRate)}.");
         }
-        if (Inner is not OptimizerHelper || !groups.All(group => group is ParamGroup { Parameters: not null })) {
+        if (Inner is not OptimizerHelper || groups.Length == 0 || !groups.All(group => group is ParamGroup { Parameters: not null })) {
             double[] rates = [.. groups.Select(group => group.LearningRate).Distinct()];
             return rates.Length == 1
                 ? [.. moving.Select(_ => rates[0])]

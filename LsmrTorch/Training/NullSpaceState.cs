@@ -130,7 +130,7 @@ public sealed partial class NullSpaceOptimizer
         .Select(field => field.GetValue(state)).OfType<Tensor>().Where(buffer => !buffer.IsInvalid);
 
     private StateDescription Describe(OptimizerHelper inner) =>
-        new(inner.GetType().Name, [parameters, .. inner.ParamGroups.Cast<ParamGroup>().Select(group => group.Parameters)]);
+        new(inner.GetType().Name, [parameters, .. inner.ParamGroups.OfType<ParamGroup>().Select(group => group.Parameters)]);
 
     private OptimizerHelper Saving() => Inner as OptimizerHelper
         ?? throw new NotSupportedException($"The state of {Inner.GetType().Name} cannot be saved: TorchSharp gives it no state dictionary.");
