@@ -97,7 +97,7 @@ public sealed partial class NullSpaceOptimizer
     private static Tensor Read(Parameter parameter, BinaryReader reader)
     {
         using var scope = NewDisposeScope();
-        Tensor read = zeros_like(parameter).detach();
+        Tensor read = zeros_like(parameter);
         read.Load(reader);
         return read.DetachFromDisposeScope();
     }
@@ -107,16 +107,19 @@ public sealed partial class NullSpaceOptimizer
     private static void ReadInner(OptimizerHelper inner, BinaryReader reader)
     {
         OptimizerState[] states = [.. inner.state_dict().State];
+        using var guard = no_grad();
         try {
             foreach ((OptimizerState state, Parameter parameter) in states.Zip(inner.parameters())) {
                 if (state is SGD.State descent)
-                    descent.momentum_buffer ??= zeros_like(parameter).detach();
+                    descent.momentum_buffer ??= zeros_like(parameter);
                 else if (state is Adam.State adam)
-                    adam.max_exp_avg_sq ??= zeros_like(parameter).detach();
+                    adam.max_exp_avg_sq ??= zeros_like(parameter);
                 else if (state is AdamW.State decoupled)
-                    decoupled.max_exp_avg_sq ??= zeros_like(parameter).detach();
+                    decoupled.max_exp_avg_sq ??= zeros_like(parameter);
             }
             inner.load_state_dict(reader);
+        } catch (InvalidDataException mismatch) {
+            throw new InvalidDataException($"The state is of another inner optimizer than {inner.GetType().Name}, or damaged.", mismatch);
         } finally {
             foreach (Tensor buffer in states.SelectMany(Buffers))
                 buffer.DetachFromDisposeScope();

@@ -53,5 +53,6 @@ internal sealed class StateDescription(string inner, IEnumerable<IEnumerable<Par
         }
     }
 
-    private static string Cut(string name) => name.Length <= 40 ? name : name[..40] + "…";
+    // What a damaged file calls a name may be long and no text.
+    private static string Cut(string name) => string.Concat(name.Take(40).Select(c => c is >= ' ' and <= '~' ? c : '?'));
 }
