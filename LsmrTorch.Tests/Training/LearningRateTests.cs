@@ -114,6 +114,19 @@ public class LearningRateTests
     }
 
     [Test]
+    public void No_freedom_is_told_of_those_that_have_a_rate()
+    {
+        M = Problems.Random(7, 6, 10);
+        target = Problems.Random(8, 6);
+        Assert.That(Step(Around(Groups(new([first], lr: 0), new([second], lr: 0.01)))).NoFreedom, "six residuals, six entries that move");
+        Assert.That(Step(Around(Groups(new([first], lr: 0.01), new([second], lr: 0.01)))).NoFreedom, Is.False);
+        M = Problems.Random(7, 3, 10);
+        target = Problems.Random(8, 3);
+        NullSpaceReport report = Step(Around(Groups(new([first], lr: 0.01), new([second], lr: 0))));
+        Assert.That((report.NoFreedom, report.FreeShare), Is.EqualTo((false, (double?)null)), "three residuals, four entries");
+    }
+
+    [Test]
     public void An_optimizer_that_maximises_satisfies_the_constraint_too()
     {
         NullSpaceOptimizer optimizer = Around(optim.SGD([first, second], 0.01, maximize: true));

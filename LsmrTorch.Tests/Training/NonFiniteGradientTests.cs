@@ -165,6 +165,20 @@ public class NonFiniteGradientTests
     }
 
     [Test]
+    public void A_gradient_that_no_optimizer_reads_is_of_no_matter([Values] ProjectionOrder order, [Values] bool hasGradient)
+    {
+        Parameter read = new(Problems.Random(1, 4)), unread = new(Problems.Random(2, 3));
+        Tensor M = Problems.Random(3, 2, 7);
+        NullSpaceOptimizer optimizer = new(optim.SGD([read], 0.1), [read, unread], () => M.mv(cat([read, unread])), 1) { Order = order };
+        if (hasGradient)
+            unread.grad = full([3], double.NaN, float64);
+        read.square().sum().backward();
+        Tensor c = M.mv(cat([read, unread])).detach();
+        Assert.That(optimizer.step().Applied);
+        Assert.That(Vectors.Norm(M.mv(cat([read, unread]))), Is.LessThan(1e-8 * Vectors.Norm(c)));
+    }
+
+    [Test]
     public void Gradients_that_a_closure_computes_are_those_that_count([Values(ProjectionOrder.Step, ProjectionOrder.Metric)] ProjectionOrder order)
     {
         Run run = new(Optimizers["Adam"], order, float64), twin = new(Optimizers["Adam"], order, float64);

@@ -15,15 +15,16 @@ public sealed partial class NullSpaceOptimizer
             return InnerAlone(null);
         NullSpaceReport report;
         using (no_grad()) {
-            (Tensor c, LinearOperator J) = Linearized(moving);
-            if (c.numel() == 0) {
-                InnerAlone(null);
-                return NullSpaceReport.Unconstrained with { StepNorm = double.NaN };
-            }
-            Tensor descent = Vectors.Flatten(moving.Select(p => p.grad is { } g ? g.detach() : zeros_like(p))).clone();
+            // A gradient that no step will use may be anything.
+            Tensor descent = Vectors.Flatten(moving.Zip(learningRates, (p, eta) => eta != 0 && p.grad is { } g ? g.detach() : zeros_like(p))).clone();
             Tensor[] parts = Vectors.Split(descent, [.. moving.Select(p => p.shape)]);
             foreach ((Tensor part, double eta) in parts.Zip(learningRates))
                 Vectors.Scale(part, -eta);
+            (Tensor c, LinearOperator J) = Linearized(moving);
+            if (c.numel() == 0) {
+                InnerAlone(null);
+                return NullSpaceReport.Unconstrained with { StepNorm = Vectors.Norm(descent) };
+            }
             (Tensor correction, report) = Correction(moving, J, c, descent, rate, Movable(moving, learningRates));
             if (!report.Applied)
                 return report;

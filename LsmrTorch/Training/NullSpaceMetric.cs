@@ -24,10 +24,11 @@ public sealed partial class NullSpaceOptimizer
     } = 1e-8;
 
     // v = beta v + (1 - beta) g²
-    private void UpdateMetric()
+    private void UpdateMetric(IReadOnlyList<Parameter> given)
     {
         using var guard = no_grad();
-        foreach (Parameter parameter in parameters) {
+        HashSet<nint> read = [.. given.Select(ParameterIdentity.Of)];
+        foreach (Parameter parameter in parameters.Where(p => read.Contains(ParameterIdentity.Of(p)))) {
             using Tensor? gradient = parameter.grad;
             if (gradient is null)
                 continue;

@@ -179,14 +179,14 @@ public sealed partial class NullSpaceOptimizer
         }
 
         bool isProjected = Steps >= WarmUp && (Steps - WarmUp) % Every == 0;
-        Parameter[] all = [.. inner.UnionBy(parameters, p => ParameterIdentity.Of(p))];
+        Parameter[] given = inner.Length > 0 ? inner : parameters;      // whose gradients the inner optimizer reads
         NullSpaceReport report;
-        using (new DenseGradients(all, comeBack: !isProjected || Order != ProjectionOrder.Gradient)) {
-            if (closure is null && !GradientsFit(all)) {
+        using (new DenseGradients(given, comeBack: !isProjected || Order != ProjectionOrder.Gradient)) {
+            if (closure is null && !GradientsFit(given)) {
                 report = NullSpaceReport.Skipped with { Projected = isProjected };
             } else {
                 if (Order == ProjectionOrder.Metric)
-                    UpdateMetric();
+                    UpdateMetric(given);
                 report = !isProjected ? InnerAlone(closure)
                     : Order == ProjectionOrder.Gradient ? ProjectGradient(moving, learningRates, rate)
                     : ProjectStep(moving, rate, closure);
@@ -322,7 +322,8 @@ public sealed partial class NullSpaceOptimizer
     // constraint nothing of Delta is left either, so that then a random direction is asked.
     private static (double? Share, bool NoFreedom) FreeShare(LinearOperator J, Tensor c, Tensor delta, Tensor correction, double rate, double damp, LsmrOptions options, Tensor? rootMetric)
     {
-        if (J.Rows < J.Columns)
+        using Tensor? movable = rootMetric?.ne(0);          // without those of no learning rate
+        if (J.Rows < (movable is null ? J.Columns : movable.count_nonzero().item<long>()))
             return (null, false);
         Tensor restoring = PlainLsmr.Solve(J, c, null, damp, options).Solution;                     // J⁺ c
         Tensor free = delta.sub(correction);
@@ -332,6 +333,8 @@ public sealed partial class NullSpaceOptimizer
             return (share, false);
         using var generator = new Generator(0UL, CPU);
         Tensor direction = randn([.. J.InputShape], float64, generator: generator).to(J.dtype).to(J.device);
+        if (movable is not null)
+            direction = direction.mul(movable);
         Tensor left = direction.sub(PlainLsmr.Solve(J, J.MatVec(direction), null, damp, options).Solution);
         bool noFreedom = Vectors.Norm(left) < NullSpaceReport.NoFreedomBelow * Vectors.Norm(direction);
         if (noFreedom)

@@ -4,10 +4,13 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch;
 
-/// <summary>Of each layer c = (1/n) Σ θ²/(θ² + ε²) − (1 − share); J's row is 2 θ ε²/(n (θ² + ε²)²).</summary>
+/// <summary>
+/// Of each layer c = (1/n) Σ θ²/(θ² + ε²) − (1 − share), with t = θ/ε: t²/(1 + t²); J's row is 2 θ ε²/(n (θ² + ε²)²) = 2 t/(εn (1 + t²)²).
+/// </summary>
 internal sealed class SmoothSparsityConstraint : Constraint
 {
     private const double OfRootMeanSquare = 0.3;
+    private const double Certain = 1e9;         // |t| that counts as 1 to the last digit; its fourth power fits float32
 
     private readonly Parameter[] layers;
     private readonly double[] scales;
@@ -59,11 +62,14 @@ internal sealed class SmoothSparsityConstraint : Constraint
     private (double Residual, LinearOperator Row) Layer(Tensor theta, double scale)
     {
         using var scope = NewDisposeScope();
-        using Scalar square = scale * scale;
-        using Scalar factor = 2 * scale * scale / theta.numel();
-        Tensor squares = theta.square(), sums = squares.add(square);
+        using Scalar epsilon = scale;
+        using Scalar one = 1.0;
+        using Scalar least = -Certain;
+        using Scalar most = Certain;
+        using Scalar factor = 2 / (scale * theta.numel());
+        Tensor t = theta.div(epsilon).clamp_(least, most), squares = t.square(), sums = squares.add(one);
         double count = Vectors.Read(squares.div(sums).sum().to(float64)) / theta.numel();
-        Tensor row = theta.div(sums.square()).mul_(factor);
+        Tensor row = t.div(sums.square()).mul_(factor);
         return (count - left, new InnerProduct(scope.MoveToOuter(row)));
     }
 }
