@@ -22,14 +22,17 @@ public class ConditionLimitTests
         Parameter theta = new(Problems.Random(1, 12));
         Tensor J = Problems.Matrix(4, 12, 1e6, 5);                      // its norm is 1
         double size = 1;
-        var optimizer = new NullSpaceOptimizer(optim.SGD([theta], 0.01), [theta], () => J.mv(theta).mul(size), 0.5) { ConditionLimit = 100 };
-        double[] sizes = [1, 20, 20, 0.05, 0.05, 3], dampings = [1, 1, 20, 20, 0.05, 0.05];   // the first step solves twice
+        var optimizer = new NullSpaceOptimizer(optim.SGD([theta], 0.01), [theta], () => J.mv(theta).mul(size),
+            0.5) { ConditionLimit = 100 };
+        // the first step solves twice
+        double[] sizes = [1, 20, 20, 0.05, 0.05, 3], dampings = [1, 1, 20, 20, 0.05, 0.05];
         for (int i = 0; i < sizes.Length; i++) {
             size = sizes[i];
             optimizer.zero_grad();
             theta.sub(1.0).square().sum().backward();
             NullSpaceReport report = optimizer.step();
-            Assert.That(report.Damp * 2, Is.EqualTo(dampings[i] / 100).Within(0.3).Percent, $"step {i}: |J| / limit, k = 4");
+            Assert.That(report.Damp * 2, Is.EqualTo(dampings[i] / 100).Within(0.3).Percent,
+                $"step {i}: |J| / limit, k = 4");
         }
     }
 
@@ -59,7 +62,8 @@ public class ConditionLimitTests
             MetricEpsilon = 1e-44,
         };
         theta[0].backward();                                            // v is 0 for the others
-        Assert.That(() => optimizer.step(), Throws.ArgumentException.With.Message.Contains("finite in Float32, but is 1E-44"));
+        Assert.That(() => optimizer.step(), Throws.ArgumentException
+            .With.Message.Contains("finite in Float32, but is 1E-44"));
         Assert.That(Problems.Values(theta), Is.All.EqualTo(1));
     }
 }

@@ -46,7 +46,8 @@ public class LearningRateTests
 
     private Tensor Gradient() => Vectors.Flatten([first.grad!, second.grad!]).clone();
 
-    // Delta' = Delta − D (J D)⁺ (J Delta + kappa c), with Delta = −eta g and D = 1 where eta is not 0, by dense algebra.
+    // Delta' = Delta − D (J D)⁺ (J Delta + kappa c), with Delta = −eta g and D = 1 where eta is not 0, by dense
+    // algebra.
     private Tensor Expected(double firstRate, double secondRate, double rate = 0.3)
     {
         Tensor eta = cat([full([4], firstRate, float64), full([6], secondRate, float64)]), D = eta.ne(0).to(float64);
@@ -95,7 +96,8 @@ public class LearningRateTests
         double[] firstRates = [0.03, 0.01, 0, 0.03], secondRates = [0.02, 0.02, 0.02, 0];
         optim.ILearningRateController[] groups = [.. inner.ParamGroups];
         for (int i = 0; i < 4; i++) {
-            (groups[0].LearningRate, groups[1].LearningRate) = (firstRates[i], secondRates[i]);      // as a scheduler sets them
+            // as a scheduler sets them
+            (groups[0].LearningRate, groups[1].LearningRate) = (firstRates[i], secondRates[i]);
             Tensor c = Residual().detach(), expected = Expected(firstRates[i], secondRates[i]);
             Step(optimizer);
             Check.Close(Theta, expected, 1e-8, $"step {i}");
@@ -118,12 +120,14 @@ public class LearningRateTests
     {
         M = Problems.Random(7, 6, 10);
         target = Problems.Random(8, 6);
-        Assert.That(Step(Around(Groups(new([first], lr: 0), new([second], lr: 0.01)))).NoFreedom, "six residuals, six entries that move");
+        Assert.That(Step(Around(Groups(new([first], lr: 0), new([second], lr: 0.01)))).NoFreedom,
+            "six residuals, six entries that move");
         Assert.That(Step(Around(Groups(new([first], lr: 0.01), new([second], lr: 0.01)))).NoFreedom, Is.False);
         M = Problems.Random(7, 3, 10);
         target = Problems.Random(8, 3);
         NullSpaceReport report = Step(Around(Groups(new([first], lr: 0.01), new([second], lr: 0))));
-        Assert.That((report.NoFreedom, report.FreeShare), Is.EqualTo((false, (double?)null)), "three residuals, four entries");
+        Assert.That((report.NoFreedom, report.FreeShare), Is.EqualTo((false, (double?)null)),
+            "three residuals, four entries");
     }
 
     [Test]
@@ -139,7 +143,8 @@ public class LearningRateTests
     [Test]
     public void Another_optimizer_sees_the_gradient_of_that_step()
     {
-        optim.Optimizer inner = optim.Adam([new Adam.ParamGroup([first], lr: 0.03), new Adam.ParamGroup([second], lr: 0.002)], 0.5);
+        optim.Optimizer inner = optim.Adam([new Adam.ParamGroup([first], lr: 0.03),
+            new Adam.ParamGroup([second], lr: 0.002)], 0.5);
         Tensor expected = Expected(0.03, 0.002), before = Theta;
         Step(Around(inner));
         Tensor eta = cat([full([4], 0.03, float64), full([6], 0.002, float64)]);
@@ -162,7 +167,8 @@ public class LearningRateTests
     {
         Parameter[] of = isSingle ? [second] : [first, second];
         Tensor nan = tensor(double.NaN, float64);
-        var optimizer = new NullSpaceOptimizer(optim.SGD(of, 0.01), of, () => second.mul(nan)) { Order = ProjectionOrder.Gradient };
+        var optimizer = new NullSpaceOptimizer(optim.SGD(of, 0.01), of, () =>
+            second.mul(nan)) { Order = ProjectionOrder.Gradient };
         Assert.That(Step(optimizer).Applied, Is.False);
         Check.Close(Gradient(), 4 * Theta.pow(3), 1e-14, "g");
         second.grad!.zero_();
@@ -175,10 +181,14 @@ public class LearningRateTests
     public void Rates_that_do_not_tell_are_refused()
     {
         var silent = new SilentOptimizer([first, second], [0.1, 0.01]);
-        Assert.That(() => Step(Around(silent)), Throws.ArgumentException.With.Message.Contains("SilentOptimizer does not tell").And.Message.Contains("0.1, 0.01"));
-        Assert.That(() => Step(Around(new SilentOptimizer([first, second], []))), Throws.ArgumentException.With.Message.Contains("use ProjectionOrder.Step"));
-        Assert.That(() => Step(Around(optim.SGD([first, second], double.NaN))), Throws.ArgumentException.With.Message.Contains("must be finite, but is NaN"));
-        Assert.That(() => Step(Around(optim.LBFGS([first, second], 0.1))), Throws.ArgumentException.With.Message.Contains("closure"));
+        Assert.That(() => Step(Around(silent)), Throws.ArgumentException
+            .With.Message.Contains("SilentOptimizer does not tell").And.Message.Contains("0.1, 0.01"));
+        Assert.That(() => Step(Around(new SilentOptimizer([first, second], []))), Throws.ArgumentException
+            .With.Message.Contains("use ProjectionOrder.Step"));
+        Assert.That(() => Step(Around(optim.SGD([first, second], double.NaN))), Throws.ArgumentException
+            .With.Message.Contains("must be finite, but is NaN"));
+        Assert.That(() => Step(Around(optim.LBFGS([first, second], 0.1))), Throws.ArgumentException
+            .With.Message.Contains("closure"));
         var one = new SilentOptimizer([first, second], [0.1, 0.1]);
         Tensor expected = Expected(0.1, 0.1), before = Theta;
         Step(Around(one));
@@ -188,7 +198,8 @@ public class LearningRateTests
     /// <summary>Groups that have rates and no parameters; it moves nothing.</summary>
     private sealed class SilentOptimizer(Parameter[] all, double[] rates) : OptimizerHelper
     {
-        public override IEnumerable<optim.ILearningRateController> ParamGroups => rates.Select(rate => new Rate { LearningRate = rate });
+        public override IEnumerable<optim.ILearningRateController> ParamGroups =>
+            rates.Select(rate => new Rate { LearningRate = rate });
 
         public override IEnumerable<Parameter> parameters() => all;
 

@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch.Tests.Training;
 
-/// <summary>A step with a gradient that is not finite, or whose square is not, leaves no trace, whatever is projected.</summary>
+/// <summary>A step with a gradient that is not finite, or whose square is not, leaves no trace, whatever is
+/// projected.</summary>
 public class NonFiniteGradientTests
 {
     private const int Bad = 2, Steps = 6;
@@ -34,13 +35,15 @@ public class NonFiniteGradientTests
         ["ASGD"] = p => optim.ASGD(p, 0.02),
     };
 
-    private static readonly string[] KeepSquares = ["Adam", "AMSGrad", "AdamW", "NAdam", "RAdam", "RMSProp", "Adagrad", "Adadelta"];
+    private static readonly string[] KeepSquares = ["Adam", "AMSGrad", "AdamW", "NAdam", "RAdam", "RMSProp", "Adagrad",
+        "Adadelta"];
 
     private sealed class Run
     {
         private readonly Tensor goal, M;
 
-        public Run(Func<Parameter[], optim.Optimizer> inner, ProjectionOrder order, ScalarType dtype, bool isClosed = false)
+        public Run(Func<Parameter[], optim.Optimizer> inner, ProjectionOrder order, ScalarType dtype,
+            bool isClosed = false)
         {
             Parameters = [new(Problems.Random(1, 3, 2).to(dtype)), new(Problems.Random(2, 6).to(dtype))];
             (goal, M) = (Problems.Random(3, 12).to(dtype), Problems.Random(7, 4, 12).to(dtype));
@@ -74,7 +77,8 @@ public class NonFiniteGradientTests
             double[] before = run.Theta;
             NullSpaceReport report = run.Step(i == Bad ? bad : null);
             if (i == Bad) {
-                Assert.That((report.Applied, report.Stop, report.Projected), Is.EqualTo((false, LsmrStop.NonFinite, true)));
+                Assert.That((report.Applied, report.Stop, report.Projected),
+                    Is.EqualTo((false, LsmrStop.NonFinite, true)));
                 Assert.That(report.StepNorm, Is.NaN);
                 Assert.That(run.Theta, Is.EqualTo(before), "the parameters stay");
             } else {
@@ -91,12 +95,14 @@ public class NonFiniteGradientTests
 
     [Test]
     public void A_gradient_that_is_not_finite_leaves_no_trace(
-        [ValueSource(nameof(Names))] string name, [Values] ProjectionOrder order, [Values(double.NaN, double.NegativeInfinity)] double bad) =>
+        [ValueSource(nameof(Names))] string name, [Values] ProjectionOrder order,
+            [Values(double.NaN, double.NegativeInfinity)] double bad) =>
         GoesOnAsIfItHadNotBeen(new(Optimizers[name], order, float64), new(Optimizers[name], order, float64), bad);
 
     [Test]
     public void A_gradient_whose_square_overflows_leaves_no_trace_where_squares_are_kept(
-        [ValueSource(nameof(Names))] string name, [Values] ProjectionOrder order, [Values(ScalarType.Float32, ScalarType.Float64)] ScalarType dtype)
+        [ValueSource(nameof(Names))] string name, [Values] ProjectionOrder order,
+            [Values(ScalarType.Float32, ScalarType.Float64)] ScalarType dtype)
     {
         double bad = dtype == ScalarType.Float32 ? -1e20 : 1e160;
         Run run = new(Optimizers[name], order, dtype), twin = new(Optimizers[name], order, dtype);
@@ -107,11 +113,13 @@ public class NonFiniteGradientTests
     }
 
     [Test]
-    public void A_large_gradient_of_plain_descent_is_projected_like_any_other([Values(ProjectionOrder.Step, ProjectionOrder.Gradient)] ProjectionOrder order)
+    public void A_large_gradient_of_plain_descent_is_projected_like_any_other([Values(ProjectionOrder.Step,
+        ProjectionOrder.Gradient)] ProjectionOrder order)
     {
         Parameter theta = new(Problems.Random(1, 6).to(float32));
         Tensor M = Problems.Random(2, 2, 6), g = Problems.Random(3, 6), before = theta.detach().to(float64);
-        var optimizer = new NullSpaceOptimizer(optim.SGD([theta], 1e-20), [theta], () => M.to(float32).mv(theta), 1) { Order = order };
+        var optimizer = new NullSpaceOptimizer(optim.SGD([theta], 1e-20), [theta], () => M.to(float32).mv(theta),
+            1) { Order = order };
         theta.mul((g * 1e20).to(float32)).sum().backward();
         NullSpaceReport report = optimizer.step();
         Assert.That(report.Applied);
@@ -121,13 +129,15 @@ public class NonFiniteGradientTests
     }
 
     [Test]
-    public void The_largest_gradient_whose_square_is_finite_is_kept([Values(ScalarType.Float32, ScalarType.Float64)] ScalarType dtype)
+    public void The_largest_gradient_whose_square_is_finite_is_kept([Values(ScalarType.Float32,
+        ScalarType.Float64)] ScalarType dtype)
     {
         double root = Math.Sqrt(dtype == ScalarType.Float32 ? float.MaxValue : double.MaxValue);
         Run run = new(Optimizers["SGD"], ProjectionOrder.Metric, dtype);
         Assert.That(run.Step(root * 1.001).Applied, Is.False);
         Parameter[] many = [.. Enumerable.Range(0, 3).Select(i => new Parameter(ones(4, dtype)))];
-        var optimizer = new NullSpaceOptimizer(optim.SGD(many, 0.0), many, () => many[0].sum().reshape(1), 1) { Order = ProjectionOrder.Metric };
+        var optimizer = new NullSpaceOptimizer(optim.SGD(many, 0.0), many, () => many[0].sum().reshape(1),
+            1) { Order = ProjectionOrder.Metric };
         foreach (Parameter parameter in many)
             parameter.grad = full([4], root * 0.999, dtype);            // whose norm is over the root
         Assert.That(optimizer.step().Applied);
@@ -135,9 +145,11 @@ public class NonFiniteGradientTests
     }
 
     [Test]
-    public void A_constraint_in_closed_form_and_a_warm_up_skip_it_too([Values] ProjectionOrder order, [Values] bool isWarmUp)
+    public void A_constraint_in_closed_form_and_a_warm_up_skip_it_too([Values] ProjectionOrder order,
+        [Values] bool isWarmUp)
     {
-        Run run = new(Optimizers["Adam"], order, float64, isClosed: true), twin = new(Optimizers["Adam"], order, float64, isClosed: true);
+        Run run = new(Optimizers["Adam"], order, float64, isClosed: true),
+            twin = new(Optimizers["Adam"], order, float64, isClosed: true);
         run.Optimizer.WarmUp = twin.Optimizer.WarmUp = isWarmUp ? 10 : 0;
         double[] before = run.Theta;
         NullSpaceReport report = run.Step(double.NaN);
@@ -155,7 +167,8 @@ public class NonFiniteGradientTests
     {
         Parameter held = new(Problems.Random(1, 4)), other = new(Problems.Random(2, 3));
         double[] before = Problems.Values(other);
-        var optimizer = new NullSpaceOptimizer(optim.Adam([held, other], 0.1), [held], () => held.sum().reshape(1), 1) { Order = order };
+        var optimizer = new NullSpaceOptimizer(optim.Adam([held, other], 0.1), [held], () => held.sum().reshape(1),
+            1) { Order = order };
         held.square().sum().add(other.mul(double.NaN).sum()).backward();
         Assert.That(optimizer.step().Applied, Is.False);
         optimizer.zero_grad();
@@ -165,11 +178,13 @@ public class NonFiniteGradientTests
     }
 
     [Test]
-    public void A_gradient_that_no_optimizer_reads_is_of_no_matter([Values] ProjectionOrder order, [Values] bool hasGradient)
+    public void A_gradient_that_no_optimizer_reads_is_of_no_matter([Values] ProjectionOrder order,
+        [Values] bool hasGradient)
     {
         Parameter read = new(Problems.Random(1, 4)), unread = new(Problems.Random(2, 3));
         Tensor M = Problems.Random(3, 2, 7);
-        NullSpaceOptimizer optimizer = new(optim.SGD([read], 0.1), [read, unread], () => M.mv(cat([read, unread])), 1) { Order = order };
+        NullSpaceOptimizer optimizer = new(optim.SGD([read], 0.1), [read, unread], () => M.mv(cat([read, unread])),
+            1) { Order = order };
         if (hasGradient)
             unread.grad = full([3], double.NaN, float64);
         read.square().sum().backward();
@@ -179,7 +194,8 @@ public class NonFiniteGradientTests
     }
 
     [Test]
-    public void Gradients_that_a_closure_computes_are_those_that_count([Values(ProjectionOrder.Step, ProjectionOrder.Metric)] ProjectionOrder order)
+    public void Gradients_that_a_closure_computes_are_those_that_count([Values(ProjectionOrder.Step,
+        ProjectionOrder.Metric)] ProjectionOrder order)
     {
         Run run = new(Optimizers["Adam"], order, float64), twin = new(Optimizers["Adam"], order, float64);
         double factor = 1;
@@ -226,7 +242,8 @@ public class NonFiniteGradientTests
         Parameter theta = new(ones(4, float64));
         Tensor mask = tensor(new[] { true, false, false, false });
         double factor = double.NaN;
-        var optimizer = new NullSpaceOptimizer(optim.LBFGS([theta], 0.5), [theta], Constraint.Sparsity([(theta, mask)]), 1);
+        var optimizer = new NullSpaceOptimizer(optim.LBFGS([theta], 0.5), [theta], Constraint.Sparsity([(theta, mask)]),
+            1);
         NullSpaceReport report = optimizer.step(() => {
             optimizer.zero_grad();
             Tensor loss = theta[1].square().mul(factor);

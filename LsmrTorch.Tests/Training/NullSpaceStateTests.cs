@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch.Tests.Training;
 
-/// <summary>A state that was loaded inside a dispose scope, around every optimizer of TorchSharp; and states that are refused.</summary>
+/// <summary>A state that was loaded inside a dispose scope, around every optimizer of TorchSharp; and states that are
+/// refused.</summary>
 public class NullSpaceStateTests
 {
     private DisposeScope scope = null!;
@@ -54,8 +55,10 @@ public class NullSpaceStateTests
         public Run(Func<Parameter[], optim.Optimizer> inner, Tensor M, ScalarType? dtype = null, params long[] shape)
         {
             ScalarType type = dtype ?? ScalarType.Float64;
-            Parameters = [new(Problems.Random(1, shape.Length > 0 ? shape : [3, 2]).to(type)), new(Problems.Random(2, 6).to(type))];
-            Optimizer = new NullSpaceOptimizer(inner(Parameters), Parameters, () => M.to(type).mv(Vectors.Flatten(Parameters)), 0.2) {
+            Parameters = [new(Problems.Random(1, shape.Length > 0 ? shape : [3, 2]).to(type)),
+                new(Problems.Random(2, 6).to(type))];
+            Optimizer = new NullSpaceOptimizer(inner(Parameters), Parameters, () =>
+                M.to(type).mv(Vectors.Flatten(Parameters)), 0.2) {
                 Order = ProjectionOrder.Metric,
                 ConditionLimit = 50,
                 Smoothing = 0.5,
@@ -154,22 +157,29 @@ public class NullSpaceStateTests
     [TestCase("momentum", "Adam", "is of Adam, but the inner optimizer is SGD")]
     [TestCase("Adam", "momentum", "is of SGD, but the inner optimizer is Adam")]
     [TestCase("Adam", "AdamW", "is of AdamW, but the inner optimizer is Adam")]
-    public void A_state_of_another_optimizer_is_refused(string name, string other, string message) => IsRefused(name, new Run(Optimizers[other], M), message);
+    public void A_state_of_another_optimizer_is_refused(string name, string other, string message) =>
+        IsRefused(name, new Run(Optimizers[other], M), message);
 
     [Test]
-    public void A_state_of_other_parameters_is_refused([Values("momentum", "Adam", "RMSProp, centred", "Rprop")] string name)
+    public void A_state_of_other_parameters_is_refused([Values("momentum", "Adam", "RMSProp, centred",
+        "Rprop")] string name)
     {
-        IsRefused(name, new Run(Optimizers[name], M, null, 2, 3), "is of a Float64 parameter of shape (2, 3), but that of the optimizer is Float64 of (3, 2)");
-        IsRefused(name, new Run(Optimizers[name], M, null, 6), "is of a Float64 parameter of shape (6), but that of the optimizer is Float64 of (3, 2)");
+        IsRefused(name, new Run(Optimizers[name], M, null, 2, 3),
+            "is of a Float64 parameter of shape (2, 3), but that of the optimizer is Float64 of (3, 2)");
+        IsRefused(name, new Run(Optimizers[name], M, null, 6),
+            "is of a Float64 parameter of shape (6), but that of the optimizer is Float64 of (3, 2)");
         IsRefused(name, new Run(Optimizers[name], M, ScalarType.Float32), "is of a Float32 parameter of shape (3, 2)");
     }
 
     [Test]
     public void A_state_of_other_groups_is_refused()
     {
-        IsRefused("momentum", new Run(p => optim.SGD([new SGD.ParamGroup([p[0]]), new SGD.ParamGroup([p[1]])], 0.01), M), "is of 2 parameter groups, but the inner optimizer has 1");
-        IsRefused("momentum", new Run(p => optim.SGD([p[1]], 0.01), M), "is of 1 parameters, but group 1 of the inner optimizer has 2");
-        IsRefused("momentum", new Run(p => optim.SGD([p[1], p[0]], 0.01), M), "is of a Float64 parameter of shape (6), but that of group 1 of the inner optimizer is Float64 of (3, 2)");
+        IsRefused("momentum", new Run(p => optim.SGD([new SGD.ParamGroup([p[0]]), new SGD.ParamGroup([p[1]])], 0.01),
+            M), "is of 2 parameter groups, but the inner optimizer has 1");
+        IsRefused("momentum", new Run(p => optim.SGD([p[1]], 0.01), M),
+            "is of 1 parameters, but group 1 of the inner optimizer has 2");
+        IsRefused("momentum", new Run(p => optim.SGD([p[1], p[0]], 0.01), M),
+            "is of a Float64 parameter of shape (6), but that of group 1 of the inner optimizer is Float64 of (3, 2)");
     }
 
     // In one sentence, and the run goes on as if nothing had been read.
@@ -187,13 +197,15 @@ public class NullSpaceStateTests
     }
 
     [Test]
-    public void A_state_that_is_cut_off_or_damaged_ends_in_that_exception([Values("momentum", "Adam", "RMSProp, centred", "ASGD")] string name)
+    public void A_state_that_is_cut_off_or_damaged_ends_in_that_exception([Values("momentum", "Adam",
+        "RMSProp, centred", "ASGD")] string name)
     {
         Run run = new(Optimizers[name], M), other = new(Optimizers[name], M);
         other.Steps(2);
         byte[] state = other.Save();
         for (int length = 0; length < state.Length; length += 13)
-            Assert.That(() => run.Load(state[..length]), Throws.InstanceOf<InvalidDataException>(), $"of {length} bytes");
+            Assert.That(() => run.Load(state[..length]), Throws.InstanceOf<InvalidDataException>(),
+                $"of {length} bytes");
         var random = new Random(5);
         for (int i = 0; i < 300; i++) {
             byte[] damaged = [.. state];
@@ -212,7 +224,8 @@ public class NullSpaceStateTests
     public void An_optimizer_without_a_state_dictionary_says_so()
     {
         Run run = new(p => optim.LBFGS(p, 0.1), M);
-        Assert.That(() => run.Save(), Throws.InstanceOf<NotSupportedException>().With.Message.Contains("LBFGS cannot be saved"));
+        Assert.That(() => run.Save(), Throws.InstanceOf<NotSupportedException>()
+            .With.Message.Contains("LBFGS cannot be saved"));
         Assert.That(() => run.Load([]), Throws.InstanceOf<NotSupportedException>());
     }
 }

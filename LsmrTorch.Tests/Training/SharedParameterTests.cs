@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace LsmrTorch.Tests.Training;
 
-/// <summary>A parameter that is listed twice is taken once or refused, by whatever objects it is named; so is memory that two share.</summary>
+/// <summary>A parameter that is listed twice is taken once or refused, by whatever objects it is named; so is memory
+/// that two share.</summary>
 public class SharedParameterTests
 {
     private DisposeScope scope = null!;
@@ -38,7 +39,8 @@ public class SharedParameterTests
         Parameter twin = new(q.detach().clone());
         NullSpaceOptimizer Around(Parameter moving, IEnumerable<Parameter> list) =>
             new(optim.SGD([moving, other], 0.1), list, Constraint.Norm(moving, 1), 1) { Order = order };
-        NullSpaceOptimizer twice = Around(q, [q, other, isAnotherObject ? Again(q) : q]), once = Around(twin, [twin, other]);
+        NullSpaceOptimizer twice = Around(q, [q, other, isAnotherObject ? Again(q) : q]),
+            once = Around(twin, [twin, other]);
         for (int i = 0; i < 3; i++) {
             double[] before = Problems.Values(other);
             foreach ((NullSpaceOptimizer optimizer, Parameter moving) in new[] { (twice, q), (once, twin) }) {
@@ -63,23 +65,27 @@ public class SharedParameterTests
         Sequential model = nn.Sequential(("encoder", encoder), ("decoder", decoder));
         Parameter[] all = [.. encoder.parameters(), .. decoder.parameters()];
         Tensor before = encoder.weight.detach().clone(), x = Problems.Random(3, 5, 3).to(float32);
-        var optimizer = new NullSpaceOptimizer(optim.SGD(model.parameters(), 0.01), all, Constraint.Norm(decoder.weight, 2), 1);
+        var optimizer = new NullSpaceOptimizer(optim.SGD(model.parameters(), 0.01), all,
+            Constraint.Norm(decoder.weight, 2), 1);
         decoder.forward(encoder.forward(x)).square().sum().backward();
         optimizer.step();
         Tensor g = encoder.weight.grad!, row = before / before.norm(), delta = g * -0.01;
         Tensor expected = before + delta - row * ((row * delta).sum() + before.norm() - 2);
         Check.Close(encoder.weight.detach(), expected, 1e-5, "W");
         Assert.That(() => new NullSpaceOptimizer(optim.SGD(all, 0.01), all, Constraint.Norm(decoder.weight, 2)),
-            Throws.ArgumentException.With.Message.Contains("The inner optimizer must list each parameter once, but one of shape (3, 3) is there twice"));
+            Throws.ArgumentException.With.Message.Contains(
+                "The inner optimizer must list each parameter once, but one of shape (3, 3) is there twice"));
     }
 
     public static IEnumerable<string> Optimizers => ["SGD", "Adam", "RMSProp", "LBFGS", "groups"];
 
     [Test]
-    public void The_inner_optimizer_s_list_must_have_it_once([ValueSource(nameof(Optimizers))] string name, [Values] bool isAnotherObject)
+    public void The_inner_optimizer_s_list_must_have_it_once([ValueSource(nameof(Optimizers))] string name,
+        [Values] bool isAnotherObject)
     {
         Parameter second = isAnotherObject ? Again(q) : q;
-        Assert.That(() => Around(second), Throws.ArgumentException.With.Message.Contains("must list each parameter once, but one of shape (3, 2)"));
+        Assert.That(() => Around(second), Throws.ArgumentException
+            .With.Message.Contains("must list each parameter once, but one of shape (3, 2)"));
         Assert.That(() => Around(View(q, 6)), Throws.ArgumentException.With.Message.Contains("share memory"));
         Assert.That(Around(other), Is.Not.Null);
 
@@ -110,11 +116,15 @@ public class SharedParameterTests
     {
         optim.Optimizer inner = optim.SGD([q], 0.1);
         Constraint norm = Constraint.Norm(q, 1);
-        Assert.That(() => new NullSpaceOptimizer(inner, [q, View(q, 6)], norm), Throws.ArgumentException.With.Message.Contains("of shapes (3, 2) and (6) share memory"));
+        Assert.That(() => new NullSpaceOptimizer(inner, [q, View(q, 6)], norm), Throws.ArgumentException
+            .With.Message.Contains("of shapes (3, 2) and (6) share memory"));
         Parameter row = new(q.detach().select(0, 1)), whole = View(q, 2, 3);
-        Assert.That(() => new NullSpaceOptimizer(inner, [row, q], norm), Throws.ArgumentException.With.Message.Contains("share memory"));
-        Assert.That(() => new NullSpaceOptimizer(inner, [row, other, whole], norm), Throws.ArgumentException.With.Message.Contains("share memory"));
-        Assert.That(() => new NullSpaceOptimizer(optim.SGD([View(q, 6)], 0.1), [q], norm), Throws.ArgumentException.With.Message.Contains("share memory"));
+        Assert.That(() => new NullSpaceOptimizer(inner, [row, q], norm), Throws.ArgumentException
+            .With.Message.Contains("share memory"));
+        Assert.That(() => new NullSpaceOptimizer(inner, [row, other, whole], norm), Throws.ArgumentException
+            .With.Message.Contains("share memory"));
+        Assert.That(() => new NullSpaceOptimizer(optim.SGD([View(q, 6)], 0.1), [q], norm), Throws.ArgumentException
+            .With.Message.Contains("share memory"));
     }
 
     [Test]
@@ -124,13 +134,15 @@ public class SharedParameterTests
         Parameter[] slices = [new(buffer.narrow(0, 0, 4)), new(buffer.narrow(0, 4, 6))];
         Parameter[] columns = [new(square.narrow(1, 0, 2)), new(square.narrow(1, 2, 2))];
         foreach (Parameter[] parts in new[] { slices, columns }) {
-            var optimizer = new NullSpaceOptimizer(optim.SGD(parts, 0.1), parts, () => parts[0].sum().sub(parts[1].sum()).reshape(1), 1);
+            var optimizer = new NullSpaceOptimizer(optim.SGD(parts, 0.1), parts, () =>
+                parts[0].sum().sub(parts[1].sum()).reshape(1), 1);
             parts[0].sum().backward();
             optimizer.step();
             Assert.That((parts[0].sum() - parts[1].sum()).item<double>(), Is.Zero.Within(1e-12));
         }
         Parameter overlapping = new(square.narrow(1, 1, 2));
-        Assert.That(() => new NullSpaceOptimizer(optim.SGD(columns, 0.1), [columns[0], overlapping], Constraint.Norm(columns[0], 1)), Throws.ArgumentException.With.Message.Contains("share memory"));
+        Assert.That(() => new NullSpaceOptimizer(optim.SGD(columns, 0.1), [columns[0], overlapping],
+            Constraint.Norm(columns[0], 1)), Throws.ArgumentException.With.Message.Contains("share memory"));
     }
 
     [Test]
@@ -140,9 +152,12 @@ public class SharedParameterTests
         Parameter again = Again(q);
         LinearOperator identity = LinearOperator.FromMatVec(x => x, u => u, [3, 2], float64);
         foreach (Constraint constraint in new[] {
-            Constraint.Norm(again, 1), Constraint.Sparsity([(again, mask)]), Constraint.Linear([(again, identity)]), Constraint.SmoothSparsity([again], 0.5),
+            Constraint.Norm(again, 1), Constraint.Sparsity([(again, mask)]), Constraint.Linear([(again, identity)]),
+                Constraint.SmoothSparsity([again], 0.5),
             Constraint.Invariance([(again, tensor(new long[] { 1, 0, 2, 3, 5, 4 }))]),
-            Constraint.EquivariantWeights(again, LinearOperator.FromMatVec(x => x.roll(1, 0), u => u.roll(-1, 0), [3], float64), LinearOperator.Diagonal(ones(2, float64))),
+            Constraint.EquivariantWeights(again,
+                LinearOperator.FromMatVec(x => x.roll(1, 0), u => u.roll(-1, 0), [3], float64),
+                    LinearOperator.Diagonal(ones(2, float64))),
         }) {
             (Tensor c, LinearOperator J) = constraint.Linearize([other, q]);
             double h = 1e-6;
@@ -152,7 +167,8 @@ public class SharedParameterTests
             Tensor moved = constraint.Evaluate([other, q]);
             using (no_grad())
                 q.copy_(theta);
-            Check.Close(J.Apply(v).reshape(-1), (moved - c).reshape(-1) / h, 1e-4, $"J v of {constraint.GetType().Name}");
+            Check.Close(J.Apply(v).reshape(-1), (moved - c).reshape(-1) / h, 1e-4,
+                $"J v of {constraint.GetType().Name}");
         }
     }
 
@@ -161,7 +177,9 @@ public class SharedParameterTests
     {
         Parameter view = View(q, 6);
         Tensor mask = ones(6, ScalarType.Bool);
-        foreach (Constraint constraint in new[] { Constraint.Norm(view, 1), Constraint.Sparsity([(view, mask)]), Constraint.SmoothSparsity([view], 0.5), Constraint.Linear([(view, LinearOperator.Diagonal(ones(6, float64)))]) })
+        foreach (Constraint constraint in new[] { Constraint.Norm(view, 1), Constraint.Sparsity([(view, mask)]),
+            Constraint.SmoothSparsity([view], 0.5),
+                Constraint.Linear([(view, LinearOperator.Diagonal(ones(6, float64)))]) })
             Assert.That(() => constraint.Linearize([other, q]), Throws.ArgumentException, constraint.GetType().Name);
     }
 
@@ -169,7 +187,8 @@ public class SharedParameterTests
     public void A_linear_constraint_adds_the_terms_of_a_parameter()
     {
         Tensor A = Problems.Random(3, 2, 4), B = Problems.Random(4, 2, 4), v = Problems.Random(5, 4);
-        (Tensor c, LinearOperator J) = Constraint.Linear([(other, LinearOperator.FromMatrix(A)), (Again(other), LinearOperator.FromMatrix(B))]).Linearize([other]);
+        (Tensor c, LinearOperator J) = Constraint.Linear([(other, LinearOperator.FromMatrix(A)),
+            (Again(other), LinearOperator.FromMatrix(B))]).Linearize([other]);
         Check.Close(c, (A + B).mv(other.detach()), 1e-14, "c");
         Check.Close(J.Apply(v), (A + B).mv(v), 1e-14, "J v");
     }
@@ -182,29 +201,40 @@ public class SharedParameterTests
         Assert.That(masks.Sum(pair => pair.Mask.count_nonzero().item<long>()), Is.EqualTo(5));
         Assert.That(masks, Has.Length.EqualTo(2));
         (Parameter Parameter, Tensor Mask)[] perLayer = SparsityMask.SmallestPerLayer([q, again, other], 0.5);
-        Assert.That((perLayer.Length, perLayer.Sum(pair => pair.Mask.count_nonzero().item<long>())), Is.EqualTo((2, 5)));
-        Assert.That(() => Constraint.Sparsity([masks[0], (again, masks[0].Mask)]), Throws.ArgumentException.With.Message.Contains("logical_or"));
+        Assert.That((perLayer.Length, perLayer.Sum(pair => pair.Mask.count_nonzero().item<long>())),
+            Is.EqualTo((2, 5)));
+        Assert.That(() => Constraint.Sparsity([masks[0], (again, masks[0].Mask)]), Throws.ArgumentException
+            .With.Message.Contains("logical_or"));
         Assert.That(Constraint.SmoothSparsity([q, again], 0.5).Evaluate([q]).numel(), Is.EqualTo(1));
-        Assert.That(() => Constraint.SmoothSparsity([q, again], 0.5, [1, 1]), Throws.ArgumentException.With.Message.Contains("each parameter once"));
-        Assert.That(() => SparsityMask.Smallest([q, View(q, 6)], 0.5), Throws.ArgumentException.With.Message.Contains("share memory"));
+        Assert.That(() => Constraint.SmoothSparsity([q, again], 0.5, [1, 1]), Throws.ArgumentException
+            .With.Message.Contains("each parameter once"));
+        Assert.That(() => SparsityMask.Smallest([q, View(q, 6)], 0.5), Throws.ArgumentException
+            .With.Message.Contains("share memory"));
     }
 
     [Test]
     public void A_list_of_those_that_move_has_it_once()
     {
         foreach (Constraint constraint in new[] {
-            Constraint.Norm(q, 1), Constraint.Sparsity([(q, ones(3, 2, ScalarType.Bool))]), Constraint.FromResidual(() => q.sum().reshape(1)),
-            Constraint.FromResidual(() => q.sum().reshape(1), JacobianProducts.Differences), Constraint.RootMeanSquare(Constraint.FromResidual(() => q.sum().reshape(1))),
+            Constraint.Norm(q, 1), Constraint.Sparsity([(q, ones(3, 2, ScalarType.Bool))]),
+                Constraint.FromResidual(() => q.sum().reshape(1)),
+            Constraint.FromResidual(() => q.sum().reshape(1), JacobianProducts.Differences),
+                Constraint.RootMeanSquare(Constraint.FromResidual(() => q.sum().reshape(1))),
         })
-            Assert.That(() => constraint.Linearize([q, Again(q)]), Throws.ArgumentException.With.Message.Contains("each parameter once"), constraint.GetType().Name);
+            Assert.That(() => constraint.Linearize([q, Again(q)]), Throws.ArgumentException
+                .With.Message.Contains("each parameter once"), constraint.GetType().Name);
     }
 
     [Test]
     public void A_least_squares_layer_refuses_it()
     {
-        Func<IReadOnlyDictionary<string, Parameter>, Tensor, LinearOperator> build = (own, b) => LinearOperator.FromMatrix(own["A"]);
-        Assert.That(() => new LeastSquaresLayer([("A", q), ("B", q)], build), Throws.ArgumentException.With.Message.Contains("A layer must list each parameter once"));
-        Assert.That(() => new LeastSquaresLayer([("A", q), ("B", Again(q))], build), Throws.ArgumentException.With.Message.Contains("each parameter once"));
-        Assert.That(() => new LeastSquaresLayer([("A", q), ("B", View(q, 6))], build), Throws.ArgumentException.With.Message.Contains("share memory"));
+        Func<IReadOnlyDictionary<string, Parameter>, Tensor, LinearOperator> build = (own, b) =>
+            LinearOperator.FromMatrix(own["A"]);
+        Assert.That(() => new LeastSquaresLayer([("A", q), ("B", q)], build), Throws.ArgumentException
+            .With.Message.Contains("A layer must list each parameter once"));
+        Assert.That(() => new LeastSquaresLayer([("A", q), ("B", Again(q))], build), Throws.ArgumentException
+            .With.Message.Contains("each parameter once"));
+        Assert.That(() => new LeastSquaresLayer([("A", q), ("B", View(q, 6))], build), Throws.ArgumentException
+            .With.Message.Contains("share memory"));
     }
 }

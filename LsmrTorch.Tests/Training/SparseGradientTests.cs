@@ -46,7 +46,8 @@ public class SparseGradientTests
                 optimizer.zero_grad();
                 table.forward(words).pow(4).sum().backward();
                 using (Tensor? gradient = table.weight!.grad)
-                    Assert.That(gradient!.is_sparse, Is.EqualTo(isSparse && (i == 0 || order != ProjectionOrder.Gradient)));
+                    Assert.That(gradient!.is_sparse,
+                        Is.EqualTo(isSparse && (i == 0 || order != ProjectionOrder.Gradient)));
                 Assert.That(optimizer.step().Applied);
             }
             return Problems.Values(table.weight!);
@@ -55,10 +56,12 @@ public class SparseGradientTests
     }
 
     [Test]
-    public void The_gradient_is_as_it_was_after_a_step([Values(ProjectionOrder.Step, ProjectionOrder.Metric)] ProjectionOrder order)
+    public void The_gradient_is_as_it_was_after_a_step([Values(ProjectionOrder.Step,
+        ProjectionOrder.Metric)] ProjectionOrder order)
     {
         Embedding table = Table(isSparse: true);
-        var optimizer = new NullSpaceOptimizer(optim.Adam(table.parameters(), 0.1), table.parameters(), () => table.weight!.sum().reshape(1)) { Order = order };
+        var optimizer = new NullSpaceOptimizer(optim.Adam(table.parameters(), 0.1), table.parameters(), () =>
+            table.weight!.sum().reshape(1)) { Order = order };
         void Backward()
         {
             optimizer.zero_grad();
@@ -79,7 +82,8 @@ public class SparseGradientTests
     {
         Embedding table = Table(isSparse: true);
         double[] before = Problems.Values(table.weight!);
-        var optimizer = new NullSpaceOptimizer(optim.SGD(table.parameters(), 0.1), table.parameters(), () => table.weight!.sum().reshape(1)) { Order = order };
+        var optimizer = new NullSpaceOptimizer(optim.SGD(table.parameters(), 0.1), table.parameters(), () =>
+            table.weight!.sum().reshape(1)) { Order = order };
         table.forward(tensor(new long[] { 1 })).mul(double.NaN).sum().backward();
         Assert.That(optimizer.step().Applied, Is.False);
         Assert.That(Problems.Values(table.weight!), Is.EqualTo(before));

@@ -31,7 +31,8 @@ public sealed class LeastSquaresLayer : nn.Module<Tensor, Tensor>
     /// </param>
     /// <param name="options">How it is solved; where λ is learnt, <see cref="LsmrOptions.Damp"/> is what it begins from.</param>
     /// <param name="learnDamp">Whether λ is a parameter.</param>
-    /// <exception cref="ArgumentException">A name is empty, has a dot, is there twice or is <see cref="DampName"/>; a parameter is there twice or shares memory with another; λ is to be learnt from zero or a tensor.</exception>
+    /// <exception cref="ArgumentException">A name is empty, has a dot, is there twice or is <see cref="DampName"/>; a
+    /// parameter is there twice or shares memory with another; λ is to be learnt from zero or a tensor.</exception>
     public LeastSquaresLayer(IEnumerable<(string Name, Parameter Parameter)> parameters,
         Func<IReadOnlyDictionary<string, Parameter>, Tensor, LinearOperator> build, LsmrOptions? options = null, bool learnDamp = false)
         : base(nameof(LeastSquaresLayer))

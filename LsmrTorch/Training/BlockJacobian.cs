@@ -18,7 +18,8 @@ internal sealed class BlockJacobian(IReadOnlyList<Parameter> parameters, IReadOn
     private readonly long[] lengths = lengths;
     private readonly long[][] shapes = Shapes(parameters);
 
-    /// <exception cref="ArgumentException">It is such a Jacobian, and no residual depends on a parameter, as where all are frozen.</exception>
+    /// <exception cref="ArgumentException">It is such a Jacobian, and no residual depends on a parameter, as where all
+    /// are frozen.</exception>
     public static void RequireDependence(LinearOperator J)
     {
         if (J is BlockJacobian jacobian && jacobian.Rows > 0 && jacobian.blocks.All(row => row.Length == 0))

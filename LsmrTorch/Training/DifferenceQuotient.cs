@@ -6,8 +6,8 @@ namespace LsmrTorch;
 
 /// <summary>
 /// J v ≈ (c(θ + hv) − c(θ))/h. The parameters are moved through tensors that share their memory and not their version counter, so that a graph that was
-/// recorded at θ stays valid once they are back. Each evaluation draws the random numbers that c(θ) drew, where they come from the default
-/// generator of the CPU. The tensors belong to the dispose scope in which it is made.
+/// recorded at θ stays valid once they are back. Each evaluation draws the random numbers that c(θ) drew, where they
+/// come from the default generator of the CPU. The tensors belong to the dispose scope in which it is made.
 /// </summary>
 internal sealed class DifferenceQuotient
 {

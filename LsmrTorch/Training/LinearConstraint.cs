@@ -18,7 +18,9 @@ internal sealed class LinearConstraint : Constraint
             ParameterIdentity.RequireAlive(parameter, nameof(terms));
             ArgumentNullException.ThrowIfNull(L, nameof(terms));
             if (L.dtype != parameter.dtype)
-                throw new ArgumentException($"The operator of a {parameter.dtype} parameter must be of its dtype, but is {L.dtype}.", nameof(terms));
+                throw new ArgumentException(
+                    $"The operator of a {parameter.dtype} parameter must be of its dtype, but is {L.dtype}.",
+                    nameof(terms));
         }
         IReadOnlyList<long> shape = terms[0].Operator.OutputShape;
         foreach ((Parameter parameter, LinearOperator L) in terms) {

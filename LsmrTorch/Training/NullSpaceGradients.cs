@@ -9,8 +9,10 @@ public sealed partial class NullSpaceOptimizer
 {
     private nint[]? known;          // the inner optimizer's parameters that were found to be apart
 
-    // TorchSharp's own optimizers but LBFGS call a closure once, before all else, and step by the gradients that it left.
-    private bool TakesGradientsAsTheyAre => Inner is OptimizerHelper && Inner.GetType().Assembly == typeof(OptimizerHelper).Assembly;
+    // TorchSharp's own optimizers but LBFGS call a closure once, before all else, and step by the gradients that it
+    // left.
+    private bool TakesGradientsAsTheyAre => Inner is OptimizerHelper
+        && Inner.GetType().Assembly == typeof(OptimizerHelper).Assembly;
 
     private bool KeepsSquares => Order == ProjectionOrder.Metric
         || Inner is Adam or AdamW or NAdam or RAdam or RMSProp or Adagrad or Adadelta;
@@ -31,14 +33,18 @@ public sealed partial class NullSpaceOptimizer
         foreach (Parameter p in moving) {
             Require.RealFloat(p.dtype, "a parameter that may move");
             if (p.is_sparse)
-                throw new ArgumentException($"A parameter that may move must be dense, but one of shape {Text.Shape(p.shape)} is sparse.");
+                throw new ArgumentException(
+                    $"A parameter that may move must be dense, but one of shape {Text.Shape(p.shape)} is sparse.");
             Parameter first = moving[0];
             if (p.dtype != first.dtype || p.device_type != first.device_type || p.device_index != first.device_index)
-                throw new ArgumentException($"Parameters that may move must be of one dtype and on one device, but are {first.dtype} on {first.device} and {p.dtype} on {p.device}.");
+                throw new ArgumentException(
+                    $"Parameters that may move must be of one dtype and on one device, but are {first.dtype} on "
+                    + $"{first.device} and {p.dtype} on {p.device}.");
         }
     }
 
-    // Those of the inner optimizer; more may be added between steps. A native one is asked once, as it warns of it and can be given no more.
+    // Those of the inner optimizer; more may be added between steps. A native one is asked once, as it warns of it and
+    // can be given no more.
     private Parameter[] InnerParameters()
     {
         if (Inner is not OptimizerHelper && known is not null)
@@ -68,6 +74,12 @@ public sealed partial class NullSpaceOptimizer
         Tensor[] gradients = [.. all.Select(p => p.grad).OfType<Tensor>()];
         if (gradients.Length == 0)
             return true;
+        return Fit(gradients);
+    }
+
+    // Whether all are finite, and their squares where they are kept.
+    private bool Fit(IReadOnlyList<Tensor> gradients)
+    {
         bool squares = KeepsSquares;
         return gradients.Zip(TensorNorms.Of(gradients)).All(pair => Fits(pair.First, pair.Second, squares));
     }
@@ -88,7 +100,8 @@ public sealed partial class NullSpaceOptimizer
         return Vectors.Read(largest) <= root;
     }
 
-    // Lets the inner optimizer and the projection see dense gradients in place of those of a sparse lookup, which then come back.
+    // Lets the inner optimizer and the projection see dense gradients in place of those of a sparse lookup, which then
+    // come back.
     private sealed class DenseGradients : IDisposable
     {
         private readonly List<(Parameter Parameter, Tensor Gradient)> sparse = [];

@@ -48,7 +48,9 @@ public sealed partial class NullSpaceOptimizer
         Tensor metric = Vectors.Flatten(parts).clone();
         double mean = Vectors.Read(metric.mean().to(float64));
         if (!double.IsFinite(mean))
-            throw new ArgumentException($"MetricEpsilon must be large enough for 1/(√v + ε) to be finite in {metric.dtype}, but is {Text.Exact(MetricEpsilon)}.");
+            throw new ArgumentException(
+                $"MetricEpsilon must be large enough for 1/(√v + ε) to be finite in {metric.dtype}, but is "
+                + $"{Text.Exact(MetricEpsilon)}.");
         Vectors.Divide(metric, mean);
         return scope.MoveToOuter(metric.sqrt());
 

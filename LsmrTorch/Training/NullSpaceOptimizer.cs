@@ -17,9 +17,9 @@ namespace LsmrTorch;
 /// constraint, and fewer residuals a step than the network has freedom are part of the method.
 /// The parameters outside <c>parameters</c> move by the inner step alone. Not safe for several threads. Gradient clipping and
 /// learning-rate schedulers work as ever: they come before the step, or belong to <see cref="Inner"/>.
-/// A step with a gradient that is not finite is skipped: no parameter moves, and neither the inner optimizer nor the metric
-/// sees the gradient. So is one whose square is not finite (in float32 a gradient over 1.8e19) where squares are kept: in
-/// <see cref="ProjectionOrder.Metric"/>, and around an optimizer of TorchSharp that keeps them, as Adam does.
+/// A step with a gradient that is not finite is skipped: no parameter moves, and neither the inner optimizer nor the
+/// metric sees the gradient. So is one whose square is not finite (in float32 a gradient over 1.8e19) where squares are
+/// kept: in <see cref="ProjectionOrder.Metric"/>, and around an optimizer of TorchSharp that keeps them, as Adam does.
 /// </remarks>
 public sealed partial class NullSpaceOptimizer
 {
@@ -27,17 +27,18 @@ public sealed partial class NullSpaceOptimizer
     private Constraint constraint;
     private double jacobianNorm;        // of the last solve, a bound from below; 0 before the first
 
-    /// <param name="inner">Any optimizer over the parameters, each of them once; learning-rate schedulers attach to it.</param>
+    /// <param name="inner">Any optimizer over the parameters, each of them once; learning-rate schedulers attach to
+    /// it.</param>
     /// <param name="parameters">
-    /// Those that the constraint reads and the correction may move, all float32 or all float64; frozen ones are left out of each step.
-    /// One that is listed twice, as a parameter that modules share, is taken once.
+    /// Those that the constraint reads and the correction may move, all float32 or all float64; frozen ones are left
+    /// out of each step. One that is listed twice, as a parameter that modules share, is taken once.
     /// </param>
     /// <param name="constraint">c(θ) = 0.</param>
     /// <param name="rate">κ, over 0 and at most 1.</param>
     /// <param name="damp">The solve minimises ‖J z − (JΔ + κc)‖²/k + damp²‖z‖², k the number of residuals; 0 projects exactly.</param>
     /// <exception cref="ArgumentException">
-    /// The rate or the damping is out of range; there is no parameter; parameters differ in dtype or device; two of the inner optimizer's
-    /// or of these are one, or share memory.
+    /// The rate or the damping is out of range; there is no parameter; parameters differ in dtype or device; two of the
+    /// inner optimizer's or of these are one, or share memory.
     /// </exception>
     public NullSpaceOptimizer(optim.Optimizer inner, IEnumerable<Parameter> parameters, Constraint constraint, double rate = 0.1, double damp = 0)
     {
@@ -91,7 +92,8 @@ public sealed partial class NullSpaceOptimizer
     public ProjectionOrder Order
     {
         get;
-        set => field = Enum.IsDefined(value) ? value : throw new ArgumentException($"There is no order {value}.", nameof(value));
+        set => field = Enum.IsDefined(value) ? value
+            : throw new ArgumentException($"There is no order {value}.", nameof(value));
     }
 
     /// <summary>Steps at the beginning that are the inner optimizer's own. Default 0.</summary>
@@ -131,7 +133,8 @@ public sealed partial class NullSpaceOptimizer
     public int? MaxIterations
     {
         get;
-        set => field = value is not < 0 ? value : throw new ArgumentException($"MaxIterations must not be negative, but is {value}.", nameof(value));
+        set => field = value is not < 0 ? value
+            : throw new ArgumentException($"MaxIterations must not be negative, but is {value}.", nameof(value));
     }
 
     /// <summary>Whether ‖c‖ after the step is measured too, by evaluating the constraint once more. Default false.</summary>
@@ -149,25 +152,30 @@ public sealed partial class NullSpaceOptimizer
 
     /// <summary>
     /// One step from the gradients that <c>backward()</c> left. The constraint is evaluated once, at the parameters before
-    /// the step. If the solve meets NaN, or a gradient is not finite, the parameters stay where they were and the report says so.
+    /// the step. If the solve meets NaN, or a gradient is not finite, the parameters stay where they were and the
+    /// report says so.
     /// </summary>
     /// <param name="closure">For an inner optimizer that asks for one (LBFGS): evaluates the loss and its gradients anew. Not with <see cref="ProjectionOrder.Gradient"/>.</param>
     /// <exception cref="ArgumentException">
-    /// The residual is no function of the parameters, or changes one; no parameter requires a gradient, or one was disposed; a closure or
-    /// <see cref="Smoothing"/> with projected gradients, or learning rates that do not tell how they move the parameters; a rate out of range.
+    /// The residual is no function of the parameters, or changes one; no parameter requires a gradient, or one was
+    /// disposed; a closure or <see cref="Smoothing"/> with projected gradients, or learning rates that do not tell how
+    /// they move the parameters; a rate out of range.
     /// </exception>
     public NullSpaceReport step(Func<Tensor>? closure = null)
     {
         using var scope = NewDisposeScope();
         Parameter[] moving = Moving(), inner = InnerParameters();
         if (Inner is LBFGS && closure is null)
-            throw new ArgumentException("LBFGS evaluates the loss several times a step: give it a closure that does.", nameof(closure));
+            throw new ArgumentException("LBFGS evaluates the loss several times a step: give it a closure that does.",
+                nameof(closure));
         if (Order == ProjectionOrder.Gradient && closure is not null)
             throw new ArgumentException("A closure computes gradients anew, so that projected ones would be lost: use ProjectionOrder.Step.", nameof(closure));
         if (Order == ProjectionOrder.Gradient && Smoothing > 0)
             throw new ArgumentException($"Smoothing ({Text.Exact(Smoothing)}) is for a projected step: of projected gradients the inner optimizer's momentum is the mean.");
         if (Order == ProjectionOrder.Metric && closure is not null && !TakesGradientsAsTheyAre)
-            throw new ArgumentException($"The metric is that of the gradients before a step, but {Inner.GetType().Name} computes them anew: use ProjectionOrder.Step.", nameof(closure));
+            throw new ArgumentException(
+                $"The metric is that of the gradients before a step, but {Inner.GetType().Name} computes them "
+                + "anew: use ProjectionOrder.Step.", nameof(closure));
         double rate = RateSchedule?.Invoke(Steps) ?? Rate;
         if (rate is not (> 0 and <= 1))
             throw new ArgumentException($"The rate must be over 0 and at most 1, but is {Text.Exact(rate)} at step {Steps}.");
@@ -236,9 +244,13 @@ public sealed partial class NullSpaceOptimizer
             return (c, J);
         long entries = moving.Sum(p => p.numel());
         if (J.Columns != entries || J.InputShape.Count != 1 || !Vectors.HasShape(c, J.OutputShape))
-            throw new ArgumentException($"The constraint's Jacobian must map ({entries}) to the residual's shape {Text.Shape(c.shape)}, but maps {Text.Shape(J.InputShape)} to {Text.Shape(J.OutputShape)}.");
+            throw new ArgumentException(
+                $"The constraint's Jacobian must map ({entries}) to the residual's shape {Text.Shape(c.shape)}, "
+                + $"but maps {Text.Shape(J.InputShape)} to {Text.Shape(J.OutputShape)}.");
         if (c.dtype != moving[0].dtype || J.dtype != c.dtype)
-            throw new ArgumentException($"The constraint's residual and Jacobian must be {moving[0].dtype} as the parameters, but are {c.dtype} and {J.dtype}.");
+            throw new ArgumentException(
+                $"The constraint's residual and Jacobian must be {moving[0].dtype} as the parameters, but are "
+                + $"{c.dtype} and {J.dtype}.");
         BlockJacobian.RequireDependence(J);
         return (c, J);
     }

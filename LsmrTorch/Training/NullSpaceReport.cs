@@ -15,8 +15,8 @@ public sealed record NullSpaceReport
     public double? ConstraintNormAfter { get; init; }
 
     /// <summary>
-    /// ‖Δ‖, the inner optimizer's step (<see cref="ProjectionOrder.Gradient"/>: that of plain gradient descent). NaN where it was
-    /// not measured: for a step that was not <see cref="Projected"/>, or was skipped.
+    /// ‖Δ‖, the inner optimizer's step (<see cref="ProjectionOrder.Gradient"/>: that of plain gradient descent). NaN
+    /// where it was not measured: for a step that was not <see cref="Projected"/>, or was skipped.
     /// </summary>
     public required double StepNorm { get; init; }
 
@@ -46,8 +46,9 @@ public sealed record NullSpaceReport
     public required double? FreeShare { get; init; }
 
     /// <summary>
-    /// Whether the parameters moved; false where the solve met NaN, and where a gradient was not finite, or its square was not while squares
-    /// are kept: of such a gradient neither the inner optimizer nor the metric has seen anything, and the next step goes on as if it had not been.
+    /// Whether the parameters moved; false where the solve met NaN, and where a gradient was not finite, or its square
+    /// was not while squares are kept: of such a gradient neither the inner optimizer nor the metric has seen anything,
+    /// and the next step goes on as if it had not been.
     /// </summary>
     public required bool Applied { get; init; }
 
@@ -80,5 +81,6 @@ public sealed record NullSpaceReport
     };
 
     /// <summary>A step that changed nothing, since a gradient or the inner optimizer's step was not finite.</summary>
-    internal static NullSpaceReport Skipped { get; } = Unmeasured with { Projected = true, Applied = false, Stop = LsmrStop.NonFinite };
+    internal static NullSpaceReport Skipped { get; } = Unmeasured with { Projected = true, Applied = false,
+        Stop = LsmrStop.NonFinite };
 }

@@ -39,11 +39,12 @@ public sealed partial class NullSpaceOptimizer
     }
 
     /// <summary>
-    /// Reads what <see cref="save_state_dict"/> wrote, into an optimizer made as that one was. The tensors that it reads belong to
-    /// the optimizers, whatever dispose scope is open.
+    /// Reads what <see cref="save_state_dict"/> wrote, into an optimizer made as that one was. The tensors that it
+    /// reads belong to the optimizers, whatever dispose scope is open.
     /// </summary>
     /// <exception cref="InvalidDataException">
-    /// It is not that, or of another inner optimizer or other parameters, and nothing was read; or it is damaged, and a part of it was read.
+    /// It is not that, or of another inner optimizer or other parameters, and nothing was read; or it is damaged, and a
+    /// part of it was read.
     /// </exception>
     /// <exception cref="NotSupportedException">The inner optimizer cannot load a state.</exception>
     public void load_state_dict(BinaryReader reader)
@@ -79,7 +80,8 @@ public sealed partial class NullSpaceOptimizer
         if (count != parameters.Length)
             throw new InvalidDataException($"The state is of {count} parameters, but the optimizer has {parameters.Length}.");
         if (steps < 0 || !(norm >= 0 && double.IsFinite(norm)))
-            throw new InvalidDataException($"The state is damaged: it is of step {steps} and has a Jacobian's norm of {Text.Number(norm)}.");
+            throw new InvalidDataException(
+                $"The state is damaged: it is of step {steps} and has a Jacobian's norm of {Text.Number(norm)}.");
         using var guard = no_grad();
         foreach (Parameter parameter in parameters) {
             if (squares.Remove(parameter, out (Tensor Mean, long Count) old))
@@ -102,8 +104,9 @@ public sealed partial class NullSpaceOptimizer
         return read.DetachFromDisposeScope();
     }
 
-    // TorchSharp 0.107 makes some buffers anew in the caller's scope: momentum of SGD and RMSProp, means of centred RMSProp, maxima of Adam and AdamW
-    // (AMSGrad). A buffer that is not there yet takes the shape that the file says; one that is there must have it.
+    // TorchSharp 0.107 makes some buffers anew in the caller's scope: momentum of SGD and RMSProp, means of centred
+    // RMSProp, maxima of Adam and AdamW (AMSGrad). A buffer that is not there yet takes the shape that the file says;
+    // one that is there must have it.
     private static void ReadInner(OptimizerHelper inner, BinaryReader reader)
     {
         OptimizerState[] states = [.. inner.state_dict().State];
@@ -119,7 +122,8 @@ public sealed partial class NullSpaceOptimizer
             }
             inner.load_state_dict(reader);
         } catch (InvalidDataException mismatch) {
-            throw new InvalidDataException($"The state is of another inner optimizer than {inner.GetType().Name}, or damaged.", mismatch);
+            throw new InvalidDataException(
+                $"The state is of another inner optimizer than {inner.GetType().Name}, or damaged.", mismatch);
         } finally {
             foreach (Tensor buffer in states.SelectMany(Buffers))
                 buffer.DetachFromDisposeScope();
@@ -133,7 +137,8 @@ public sealed partial class NullSpaceOptimizer
         .Select(field => field.GetValue(state)).OfType<Tensor>().Where(buffer => !buffer.IsInvalid);
 
     private StateDescription Describe(OptimizerHelper inner) =>
-        new(inner.GetType().Name, [parameters, .. inner.ParamGroups.OfType<ParamGroup>().Select(group => group.Parameters)]);
+        new(inner.GetType().Name,
+            [parameters, .. inner.ParamGroups.OfType<ParamGroup>().Select(group => group.Parameters)]);
 
     private OptimizerHelper Saving() => Inner as OptimizerHelper
         ?? throw new NotSupportedException($"The state of {Inner.GetType().Name} cannot be saved: TorchSharp gives it no state dictionary.");

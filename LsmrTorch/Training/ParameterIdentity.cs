@@ -37,7 +37,8 @@ internal static class ParameterIdentity
         ArgumentNullException.ThrowIfNull(parameter, name);
         if (parameter.IsInvalid) {
             throw new ArgumentException(
-                "A parameter was disposed. (Moving or converting a model replaces its parameters: take them afterwards.)", name);
+                "A parameter was disposed. (Moving or converting a model replaces its parameters: take them "
+                + "afterwards.)", name);
         }
     }
 
@@ -47,19 +48,23 @@ internal static class ParameterIdentity
         var seen = new HashSet<nint>(parameters.Count);
         foreach (Tensor parameter in parameters) {
             if (!seen.Add(Of(parameter)))
-                throw new ArgumentException($"{what} must list each parameter once, but one of shape {Text.Shape(parameter.shape)} is there twice.");
+                throw new ArgumentException(
+                    $"{what} must list each parameter once, but one of shape {Text.Shape(parameter.shape)} is "
+                    + "there twice.");
         }
     }
 
     /// <exception cref="ArgumentException">Two share memory, as a parameter and a view of it do.</exception>
     public static void RequireApart(IEnumerable<Tensor> distinct, string name)
     {
-        Extent[] extents = [.. distinct.Select(Extent.Of).Where(extent => extent.Length > 0).OrderBy(extent => extent.Start)];
+        Extent[] extents =
+            [.. distinct.Select(Extent.Of).Where(extent => extent.Length > 0).OrderBy(extent => extent.Start)];
         for (int i = 0; i < extents.Length; i++) {
             for (int j = i + 1; j < extents.Length && extents[j].Start < extents[i].End; j++) {
                 if (extents[i].Shares(extents[j])) {
                     throw new ArgumentException(
-                        $"Parameters of shapes {Text.Shape(extents[i].Tensor.shape)} and {Text.Shape(extents[j].Tensor.shape)} share memory "
+                        $"Parameters of shapes {Text.Shape(extents[i].Tensor.shape)} and "
+                        + $"{Text.Shape(extents[j].Tensor.shape)} share memory "
                         + "without being one parameter, so that a step would move it twice: use one of them.", name);
                 }
             }

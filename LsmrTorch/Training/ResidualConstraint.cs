@@ -60,16 +60,19 @@ internal sealed class ResidualConstraint : Constraint
         double[] before = TensorNorms.Of(parameters);
         Tensor c = Residual(parameters);
         if (!TensorNorms.Of(parameters).SequenceEqual(before))
-            throw new ArgumentException("The constraint's residual must only read the parameters, but it has changed one in place.");
+            throw new ArgumentException(
+                "The constraint's residual must only read the parameters, but it has changed one in place.");
         return c;
     }
 
     // c in the dtype of the parameters and on their device; either conversion is differentiated.
     private Tensor Residual(IReadOnlyList<Parameter> parameters)
     {
-        Tensor c = residual() ?? throw new ArgumentException("The constraint's residual must be a tensor, but is null.");
+        Tensor c = residual() ?? throw new ArgumentException(
+            "The constraint's residual must be a tensor, but is null.");
         if (is_complex(c.dtype))
-            throw new ArgumentException($"The constraint's residual must be real, but is {c.dtype}; view_as_real gives both parts.");
+            throw new ArgumentException(
+                $"The constraint's residual must be real, but is {c.dtype}; view_as_real gives both parts.");
         return c.to(parameters[0].dtype, parameters[0].device);
     }
 

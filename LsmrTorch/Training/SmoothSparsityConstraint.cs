@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 namespace LsmrTorch;
 
 /// <summary>
-/// Of each layer c = (1/n) Σ θ²/(θ² + ε²) − (1 − share), with t = θ/ε: t²/(1 + t²); J's row is 2 θ ε²/(n (θ² + ε²)²) = 2 t/(εn (1 + t²)²).
+/// Of each layer c = (1/n) Σ θ²/(θ² + ε²) − (1 − share), with t = θ/ε: t²/(1 + t²); J's row is 2 θ ε²/(n (θ² + ε²)²) =
+/// 2 t/(εn (1 + t²)²).
 /// </summary>
 internal sealed class SmoothSparsityConstraint : Constraint
 {
@@ -25,7 +26,8 @@ internal sealed class SmoothSparsityConstraint : Constraint
         foreach (Parameter layer in layers) {
             ParameterIdentity.RequireAlive(layer, nameof(layers));
             if (layer.numel() == 0)
-                throw new ArgumentException($"A layer must have weights, but one is of shape {Text.Shape(layer.shape)}.", nameof(layers));
+                throw new ArgumentException(
+                    $"A layer must have weights, but one is of shape {Text.Shape(layer.shape)}.", nameof(layers));
         }
         ParameterIdentity.RequireOnce(layers, "Layers with scales");
         if (!(share is >= 0 and <= 1))

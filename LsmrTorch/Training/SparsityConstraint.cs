@@ -17,7 +17,8 @@ internal sealed class SparsityConstraint : Constraint
             if (mask.dtype != ScalarType.Bool || !mask.shape.SequenceEqual(parameter.shape))
                 throw new ArgumentException($"A mask must be bool and of its parameter's shape {Text.Shape(parameter.shape)}, but is {mask.dtype} of {Text.Shape(mask.shape)}.", nameof(masks));
         }
-        ParameterIdentity.RequireOnce([.. masks.Select(pair => pair.Parameter)], "Masks (join two of one parameter by logical_or)");
+        ParameterIdentity.RequireOnce([.. masks.Select(pair => pair.Parameter)],
+            "Masks (join two of one parameter by logical_or)");
         this.masks = masks;
     }
 

@@ -8,10 +8,11 @@ namespace LsmrTorch;
 public static class SparsityMask
 {
     /// <summary>
-    /// Marks the smallest weights by magnitude, ranked together over all parameters, each once: exactly ⌈share · n⌉ of the n. The masks are
-    /// new tensors in the current dispose scope.
+    /// Marks the smallest weights by magnitude, ranked together over all parameters, each once: exactly ⌈share · n⌉ of
+    /// the n. The masks are new tensors in the current dispose scope.
     /// </summary>
-    /// <exception cref="ArgumentException">The share is not from 0 to 1; there is no parameter; two share memory; a weight is NaN.</exception>
+    /// <exception cref="ArgumentException">The share is not from 0 to 1; there is no parameter; two share memory; a
+    /// weight is NaN.</exception>
     public static (Parameter Parameter, Tensor Mask)[] Smallest(IEnumerable<Parameter> parameters, double share)
     {
         Parameter[] all = ParameterIdentity.Distinct(parameters, nameof(parameters));
@@ -28,7 +29,8 @@ public static class SparsityMask
     /// proportion to the sum of its dimensions, and at most all it has, so that small layers stay denser than large ones (the Erdős–Rényi kernel of Evci, Gale,
     /// Menick, Castro and Elsen 2020, section 3). The masks are new tensors in the current dispose scope.
     /// </summary>
-    /// <exception cref="ArgumentException">The share is not from 0 to 1; there is no parameter; two share memory; a weight is NaN.</exception>
+    /// <exception cref="ArgumentException">The share is not from 0 to 1; there is no parameter; two share memory; a
+    /// weight is NaN.</exception>
     public static (Parameter Parameter, Tensor Mask)[] SmallestPerLayer(IEnumerable<Parameter> parameters, double share)
     {
         Parameter[] all = ParameterIdentity.Distinct(parameters, nameof(parameters));

@@ -90,7 +90,8 @@ internal sealed class Commutator : LinearOperator
     public Commutator(Tensor weight, LinearOperator output, LinearOperator input) : base(weight.shape, weight.shape, weight.dtype, weight.device)
     {
         if (weight.dim() == 0)
-            throw new ArgumentException("A weight must have a dimension for the layer's output, but has none.", nameof(weight));
+            throw new ArgumentException("A weight must have a dimension for the layer's output, but has none.",
+                nameof(weight));
         foreach ((LinearOperator rho, long[] shape, string name) in new[] { (output, weight.shape[..1], nameof(output)), (input, weight.shape[1..], nameof(input)) }) {
             ArgumentNullException.ThrowIfNull(rho, name);
             if (!rho.InputShape.SequenceEqual(shape) || !rho.OutputShape.SequenceEqual(shape))
