@@ -23,8 +23,10 @@ public class LearningRateTests
     [TearDown]
     public void CloseScope()
     {
-        foreach (Tensor tensor in new[] { M, target, first, second })
-            tensor.Dispose();
+        M.Dispose();
+        target.Dispose();
+        first.Dispose();
+        second.Dispose();
         scope.Dispose();
     }
 

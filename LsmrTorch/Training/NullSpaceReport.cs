@@ -81,6 +81,9 @@ public sealed record NullSpaceReport
     };
 
     /// <summary>A step that changed nothing, since a gradient or the inner optimizer's step was not finite.</summary>
-    internal static NullSpaceReport Skipped { get; } = Unmeasured with { Projected = true, Applied = false,
-        Stop = LsmrStop.NonFinite };
+    internal static NullSpaceReport Skipped { get; } = Unmeasured with {
+        Projected = true,
+        Applied = false,
+        Stop = LsmrStop.NonFinite,
+    };
 }
