@@ -62,6 +62,22 @@ public class ConstraintTests
     public void A_norm() => IsThatOf(Constraint.Norm(kernel, 2.5), () => kernel.norm().sub(2.5).reshape(1));
 
     [Test]
+    public void A_smooth_sparsity_counts_weights_whose_squares_do_not_fit([Values(ScalarType.Float32,
+        ScalarType.Float64)] ScalarType dtype)
+    {
+        double large = dtype == ScalarType.Float32 ? 3e38 : 1e300;
+        Parameter layer = new(tensor(new[] { large, -large, 0, 1e-30, 0.5 }).to(dtype));
+        (Tensor c, LinearOperator J) = Constraint.SmoothSparsity([layer], 0.25, [0.5]).Linearize([layer]);
+        Assert.That(c.to(float64).item<double>(), Is.EqualTo((1 + 1 + 0 + 0 + 0.5) / 5 - 0.75).Within(1e-6));
+        Tensor row = J.ApplyTranspose(ones(1, dtype));
+        // t = 1 in the last
+        Assert.That(Problems.Values(row), Is.EqualTo(new[] { 0, 0, 0, 0, 2 / (0.5 * 5 * 4) }).Within(1e-7));
+        Parameter small = new(tensor(new[] { 0, 1e-25, -2e-25 }).to(dtype));
+        Tensor count = Constraint.SmoothSparsity([small], 0, [1e-25]).Evaluate([small]);
+        Assert.That(count.to(float64).item<double>(), Is.EqualTo((0 + 0.5 + 0.8) / 3 - 1).Within(1e-6));
+    }
+
+    [Test]
     public void A_root_mean_square_of_tensor_code_or_of_products_in_closed_form()
     {
         Tensor M = Problems.Random(6, 6, 5), target = Problems.Random(7, 6);

@@ -31,7 +31,8 @@ public sealed class LeastSquaresLayer : nn.Module<Tensor, Tensor>
     /// </param>
     /// <param name="options">How it is solved; where λ is learnt, <see cref="LsmrOptions.Damp"/> is what it begins from.</param>
     /// <param name="learnDamp">Whether λ is a parameter.</param>
-    /// <exception cref="ArgumentException">A name is empty, has a dot, is there twice or is <see cref="DampName"/>; λ is to be learnt from zero or a tensor.</exception>
+    /// <exception cref="ArgumentException">A name is empty, has a dot, is there twice or is <see cref="DampName"/>; a
+    /// parameter is there twice or shares memory with another; λ is to be learnt from zero or a tensor.</exception>
     public LeastSquaresLayer(IEnumerable<(string Name, Parameter Parameter)> parameters,
         Func<IReadOnlyDictionary<string, Parameter>, Tensor, LinearOperator> build, LsmrOptions? options = null, bool learnDamp = false)
         : base(nameof(LeastSquaresLayer))
@@ -45,8 +46,10 @@ public sealed class LeastSquaresLayer : nn.Module<Tensor, Tensor>
         foreach ((string name, Parameter parameter) in all) {
             if (string.IsNullOrEmpty(name) || name.Contains('.') || name == DampName || !names.Add(name))
                 throw new ArgumentException($"A parameter's name must not be empty, have a dot, be there twice or be {DampName}, but one is '{name}'.", nameof(parameters));
-            ArgumentNullException.ThrowIfNull(parameter, nameof(parameters));
+            ParameterIdentity.RequireAlive(parameter, nameof(parameters));
         }
+        ParameterIdentity.RequireOnce([.. all.Select(own => own.Parameter)], "A layer");
+        ParameterIdentity.RequireApart(all.Select(own => own.Parameter), nameof(parameters));
         double first = learnDamp && this.options.Damp.Tensor is null ? this.options.Damp.Value : 0;
         if (learnDamp && !(first > 0 && double.IsFinite(first)))
             throw new ArgumentException($"A damping that is learnt must begin from a number over 0, but Damp is {(this.options.Damp.Tensor is null ? first : "a tensor")}.", nameof(options));

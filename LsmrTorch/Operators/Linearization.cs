@@ -33,7 +33,7 @@ internal sealed class Linearization
         probe = zeros_like(value).requires_grad_();
         Tensor?[] products = Backprop.Gradients([Value], [probe], inputs, true, true);
         used = [.. Enumerable.Range(0, products.Length).Where(i => products[i] is { requires_grad: true })];
-        transposed = [.. used.Select(i => products[i]!)];
+        transposed = [.. used.Select(i => Dense(products[i])!)];
     }
 
     /// <summary>The function's value at the point.</summary>
@@ -41,9 +41,14 @@ internal sealed class Linearization
 
     /// <summary>Jᵀu, an entry for each input; null where the value does not depend on the input.</summary>
     public Tensor?[] TransposeProduct(Tensor u) =>
-        Value.requires_grad ? Backprop.Gradients([Value], [u], inputs, true, createGraph) : new Tensor?[inputs.Count];
+        Value.requires_grad
+            ? [.. Backprop.Gradients([Value], [u], inputs, true, createGraph).Select(Dense)]
+            : new Tensor?[inputs.Count];
 
     /// <summary>J v for v with an entry for each input; null if the value depends on none of them.</summary>
     public Tensor? Product(IReadOnlyList<Tensor> v) =>
         used.Length == 0 ? null : Backprop.Gradients(transposed, [.. used.Select(i => v[i])], [probe!], true, createGraph)[0];
+
+    // The gradient of a lookup may be sparse, as of nn.Embedding(sparse: true).
+    private static Tensor? Dense(Tensor? product) => product is { is_sparse: true } ? product.to_dense() : product;
 }

@@ -16,7 +16,15 @@ internal sealed class BlockJacobian(IReadOnlyList<Parameter> parameters, IReadOn
 {
     private readonly IReadOnlyList<(int Parameter, LinearOperator Operator)[]> blocks = blocks;
     private readonly long[] lengths = lengths;
-    private readonly long[][] shapes = [.. parameters.Select(p => p.shape)];
+    private readonly long[][] shapes = Shapes(parameters);
+
+    /// <exception cref="ArgumentException">It is such a Jacobian, and no residual depends on a parameter, as where all
+    /// are frozen.</exception>
+    public static void RequireDependence(LinearOperator J)
+    {
+        if (J is BlockJacobian jacobian && jacobian.Rows > 0 && jacobian.blocks.All(row => row.Length == 0))
+            throw new ArgumentException("The constraint depends on none of the parameters that may move.");
+    }
 
     protected internal override Tensor MatVec(Tensor v)
     {
@@ -54,12 +62,22 @@ internal sealed class BlockJacobian(IReadOnlyList<Parameter> parameters, IReadOn
         weight == 1 ? blocks : blocks.Select(row => row.Select(block => (block.Parameter, weight * block.Operator)).ToArray());
 
     /// <summary>The place of a parameter among those that may move; −1 for one that is not there, as a frozen one.</summary>
+    /// <exception cref="ArgumentException">It was disposed, or shares memory with one that may move.</exception>
     public static int Place(IReadOnlyList<Parameter> parameters, Parameter parameter)
     {
+        ParameterIdentity.RequireAlive(parameter, nameof(parameter));
+        nint sought = ParameterIdentity.Of(parameter);
         for (int i = 0; i < parameters.Count; i++) {
-            if (parameters[i].Handle == parameter.Handle)
+            if (ParameterIdentity.Of(parameters[i]) == sought)
                 return i;
         }
+        ParameterIdentity.RequireApart([.. parameters, parameter], nameof(parameter));
         return -1;
+    }
+
+    private static long[][] Shapes(IReadOnlyList<Parameter> parameters)
+    {
+        ParameterIdentity.RequireOnce(parameters, "The parameters that may move");
+        return [.. parameters.Select(p => p.shape)];
     }
 }

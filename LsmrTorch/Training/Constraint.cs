@@ -36,6 +36,7 @@ public abstract partial class Constraint
     {
         using var scope = NewDisposeScope();
         (Tensor c, LinearOperator J) = Linearize(parameters);
+        BlockJacobian.RequireDependence(J);
         return (scope.MoveToOuter(c), scope.MoveToOuter(J.VecMat(cotangent(c))));
     }
 
@@ -52,7 +53,8 @@ public abstract partial class Constraint
     /// <summary>
     /// A constraint from tensor code: c is what <paramref name="residual"/> returns, J comes from differentiating it (Jᵀu a
     /// backward pass, J v two, or one evaluation by <see cref="JacobianProducts.Differences"/>). By derivatives it is called once a step, and may
-    /// draw new data at each call; within a call it must be a function of the parameters alone (BatchNorm and dropout in evaluation mode).
+    /// draw new data at each call; within a call it must be a function of the parameters alone (BatchNorm and dropout
+    /// in evaluation mode), which it must only read.
     /// </summary>
     /// <param name="residual">c at the present parameters, of any shape.</param>
     /// <param name="products">How J v is had; differences are cheaper and less exact.</param>

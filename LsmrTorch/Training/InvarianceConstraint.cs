@@ -13,7 +13,14 @@ internal sealed class InvarianceConstraint : Constraint
     {
         if (pairs.Length == 0)
             throw new ArgumentException("There must be at least one permutation.", nameof(pairs));
-        this.pairs = [.. pairs.Select(pair => (pair.Parameter, new Difference(pair.Parameter, pair.Permutation)))];
+        this.pairs = [.. pairs.Select(pair => (pair.Parameter,
+            new Difference(Alive(pair.Parameter), pair.Permutation)))];
+
+        static Parameter Alive(Parameter parameter)
+        {
+            ParameterIdentity.RequireAlive(parameter, nameof(pairs));
+            return parameter;
+        }
     }
 
     public override (Tensor, LinearOperator) Linearize(IReadOnlyList<Parameter> parameters)

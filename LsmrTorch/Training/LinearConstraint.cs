@@ -14,6 +14,14 @@ internal sealed class LinearConstraint : Constraint
     {
         if (terms.Length == 0)
             throw new ArgumentException("A linear constraint needs at least one term.", nameof(terms));
+        foreach ((Parameter parameter, LinearOperator L) in terms) {
+            ParameterIdentity.RequireAlive(parameter, nameof(terms));
+            ArgumentNullException.ThrowIfNull(L, nameof(terms));
+            if (L.dtype != parameter.dtype)
+                throw new ArgumentException(
+                    $"The operator of a {parameter.dtype} parameter must be of its dtype, but is {L.dtype}.",
+                    nameof(terms));
+        }
         IReadOnlyList<long> shape = terms[0].Operator.OutputShape;
         foreach ((Parameter parameter, LinearOperator L) in terms) {
             if (!L.InputShape.SequenceEqual(parameter.shape))

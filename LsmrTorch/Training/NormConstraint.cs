@@ -5,9 +5,16 @@ using static TorchSharp.torch;
 namespace LsmrTorch;
 
 /// <summary>c = ‖θ‖ − norm; J = θᵀ/‖θ‖, and 0 at θ = 0, where there is no direction.</summary>
-internal sealed class NormConstraint(Parameter parameter, double norm) : Constraint
+internal sealed class NormConstraint : Constraint
 {
-    private readonly double norm = Require.NonNegative(norm, nameof(norm));
+    private readonly Parameter parameter;
+    private readonly double norm;
+
+    public NormConstraint(Parameter parameter, double norm)
+    {
+        ParameterIdentity.RequireAlive(parameter, nameof(parameter));
+        (this.parameter, this.norm) = (parameter, Require.NonNegative(norm, nameof(norm)));
+    }
 
     public override (Tensor, LinearOperator) Linearize(IReadOnlyList<Parameter> parameters)
     {

@@ -24,10 +24,11 @@ public sealed partial class NullSpaceOptimizer
     } = 1e-8;
 
     // v = beta v + (1 - beta) g²
-    private void UpdateMetric()
+    private void UpdateMetric(IReadOnlyList<Parameter> given)
     {
         using var guard = no_grad();
-        foreach (Parameter parameter in parameters) {
+        HashSet<nint> read = [.. given.Select(ParameterIdentity.Of)];
+        foreach (Parameter parameter in parameters.Where(p => read.Contains(ParameterIdentity.Of(p)))) {
             using Tensor? gradient = parameter.grad;
             if (gradient is null)
                 continue;
@@ -46,6 +47,10 @@ public sealed partial class NullSpaceOptimizer
         Tensor[] parts = [.. moving.Select(Inverse)];
         Tensor metric = Vectors.Flatten(parts).clone();
         double mean = Vectors.Read(metric.mean().to(float64));
+        if (!double.IsFinite(mean))
+            throw new ArgumentException(
+                $"MetricEpsilon must be large enough for 1/(√v + ε) to be finite in {metric.dtype}, but is "
+                + $"{Text.Exact(MetricEpsilon)}.");
         Vectors.Divide(metric, mean);
         return scope.MoveToOuter(metric.sqrt());
 

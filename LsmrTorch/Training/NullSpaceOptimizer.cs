@@ -17,6 +17,9 @@ namespace LsmrTorch;
 /// constraint, and fewer residuals a step than the network has freedom are part of the method.
 /// The parameters outside <c>parameters</c> move by the inner step alone. Not safe for several threads. Gradient clipping and
 /// learning-rate schedulers work as ever: they come before the step, or belong to <see cref="Inner"/>.
+/// A step with a gradient that is not finite is skipped: no parameter moves, and neither the inner optimizer nor the
+/// metric sees the gradient. So is one whose square is not finite (in float32 a gradient over 1.8e19) where squares are
+/// kept: in <see cref="ProjectionOrder.Metric"/>, and around an optimizer of TorchSharp that keeps them, as Adam does.
 /// </remarks>
 public sealed partial class NullSpaceOptimizer
 {
@@ -24,21 +27,30 @@ public sealed partial class NullSpaceOptimizer
     private Constraint constraint;
     private double jacobianNorm;        // of the last solve, a bound from below; 0 before the first
 
-    /// <param name="inner">Any optimizer over the parameters; learning-rate schedulers attach to it.</param>
-    /// <param name="parameters">Those that the constraint reads and the correction may move; frozen ones are left out of each step.</param>
+    /// <param name="inner">Any optimizer over the parameters, each of them once; learning-rate schedulers attach to
+    /// it.</param>
+    /// <param name="parameters">
+    /// Those that the constraint reads and the correction may move, all float32 or all float64; frozen ones are left
+    /// out of each step. One that is listed twice, as a parameter that modules share, is taken once.
+    /// </param>
     /// <param name="constraint">c(θ) = 0.</param>
     /// <param name="rate">κ, over 0 and at most 1.</param>
     /// <param name="damp">The solve minimises ‖J z − (JΔ + κc)‖²/k + damp²‖z‖², k the number of residuals; 0 projects exactly.</param>
-    /// <exception cref="ArgumentException">The rate or the damping is out of range; there is no parameter.</exception>
+    /// <exception cref="ArgumentException">
+    /// The rate or the damping is out of range; there is no parameter; parameters differ in dtype or device; two of the
+    /// inner optimizer's or of these are one, or share memory.
+    /// </exception>
     public NullSpaceOptimizer(optim.Optimizer inner, IEnumerable<Parameter> parameters, Constraint constraint, double rate = 0.1, double damp = 0)
     {
         ArgumentNullException.ThrowIfNull(inner);
         ArgumentNullException.ThrowIfNull(constraint);
-        this.parameters = [.. parameters];
+        this.parameters = ParameterIdentity.Distinct(parameters, nameof(parameters));
         if (this.parameters.Length == 0)
             throw new ArgumentException("There must be at least one parameter.", nameof(parameters));
         Inner = inner;
         this.constraint = constraint;
+        RequireAlike([.. this.parameters.Where(p => p.requires_grad)]);
+        InnerParameters();
         Rate = rate;
         Damp = damp;
     }
@@ -77,7 +89,12 @@ public sealed partial class NullSpaceOptimizer
     public Func<long, double>? RateSchedule { get; set; }
 
     /// <summary>What is projected. Default: the inner optimizer's step.</summary>
-    public ProjectionOrder Order { get; set; }
+    public ProjectionOrder Order
+    {
+        get;
+        set => field = Enum.IsDefined(value) ? value
+            : throw new ArgumentException($"There is no order {value}.", nameof(value));
+    }
 
     /// <summary>Steps at the beginning that are the inner optimizer's own. Default 0.</summary>
     public long WarmUp
@@ -104,10 +121,21 @@ public sealed partial class NullSpaceOptimizer
     }
 
     /// <summary>Relative tolerance of the solve. Default by dtype, as for <see cref="LsmrOptions.Atol"/>; 0.1 may be enough.</summary>
-    public double? Tolerance { get; set; }
+    /// <exception cref="ArgumentException">It is negative or not finite.</exception>
+    public double? Tolerance
+    {
+        get;
+        set => field = value is { } tolerance ? Require.NonNegative(tolerance, nameof(Tolerance)) : null;
+    }
 
     /// <summary>Iterations of the solve at most; default as for <see cref="LsmrOptions.MaxIterations"/>. What was reached is used and reported.</summary>
-    public int? MaxIterations { get; set; }
+    /// <exception cref="ArgumentException">It is negative.</exception>
+    public int? MaxIterations
+    {
+        get;
+        set => field = value is not < 0 ? value
+            : throw new ArgumentException($"MaxIterations must not be negative, but is {value}.", nameof(value));
+    }
 
     /// <summary>Whether ‖c‖ after the step is measured too, by evaluating the constraint once more. Default false.</summary>
     public bool MeasuresAfter { get; set; }
@@ -124,30 +152,54 @@ public sealed partial class NullSpaceOptimizer
 
     /// <summary>
     /// One step from the gradients that <c>backward()</c> left. The constraint is evaluated once, at the parameters before
-    /// the step. If the solve meets NaN, the parameters stay where they were and the report says so.
+    /// the step. If the solve meets NaN, or a gradient is not finite, the parameters stay where they were and the
+    /// report says so.
     /// </summary>
     /// <param name="closure">For an inner optimizer that asks for one (LBFGS): evaluates the loss and its gradients anew. Not with <see cref="ProjectionOrder.Gradient"/>.</param>
-    /// <exception cref="ArgumentException">The residual is no function of the parameters; no parameter requires a gradient; a closure or <see cref="Smoothing"/> with projected gradients; a rate out of range.</exception>
+    /// <exception cref="ArgumentException">
+    /// The residual is no function of the parameters, or changes one; no parameter requires a gradient, or one was
+    /// disposed; a closure or <see cref="Smoothing"/> with projected gradients, or learning rates that do not tell how
+    /// they move the parameters; a rate out of range.
+    /// </exception>
     public NullSpaceReport step(Func<Tensor>? closure = null)
     {
         using var scope = NewDisposeScope();
-        Parameter[] moving = [.. parameters.Where(p => p.requires_grad)];
-        if (moving.Length == 0)
-            throw new ArgumentException("No parameter requires a gradient, so none can move.");
+        Parameter[] moving = Moving(), inner = InnerParameters();
+        if (Inner is LBFGS && closure is null)
+            throw new ArgumentException("LBFGS evaluates the loss several times a step: give it a closure that does.",
+                nameof(closure));
         if (Order == ProjectionOrder.Gradient && closure is not null)
             throw new ArgumentException("A closure computes gradients anew, so that projected ones would be lost: use ProjectionOrder.Step.", nameof(closure));
         if (Order == ProjectionOrder.Gradient && Smoothing > 0)
             throw new ArgumentException($"Smoothing ({Text.Exact(Smoothing)}) is for a projected step: of projected gradients the inner optimizer's momentum is the mean.");
+        if (Order == ProjectionOrder.Metric && closure is not null && !TakesGradientsAsTheyAre)
+            throw new ArgumentException(
+                $"The metric is that of the gradients before a step, but {Inner.GetType().Name} computes them "
+                + "anew: use ProjectionOrder.Step.", nameof(closure));
         double rate = RateSchedule?.Invoke(Steps) ?? Rate;
         if (rate is not (> 0 and <= 1))
             throw new ArgumentException($"The rate must be over 0 and at most 1, but is {Text.Exact(rate)} at step {Steps}.");
-        if (Order == ProjectionOrder.Metric)
-            UpdateMetric();
+        double[] learningRates = Order == ProjectionOrder.Gradient ? LearningRates(moving) : [];
+        if (closure is not null && TakesGradientsAsTheyAre) {
+            using (enable_grad())
+                closure();
+            closure = null;
+        }
 
         bool isProjected = Steps >= WarmUp && (Steps - WarmUp) % Every == 0;
-        NullSpaceReport report = !isProjected ? InnerAlone(closure)
-            : Order == ProjectionOrder.Gradient ? ProjectGradient(moving, rate)
-            : ProjectStep(moving, rate, closure);
+        Parameter[] given = inner.Length > 0 ? inner : parameters;      // whose gradients the inner optimizer reads
+        NullSpaceReport report;
+        using (new DenseGradients(given, comeBack: !isProjected || Order != ProjectionOrder.Gradient)) {
+            if (closure is null && !GradientsFit(given)) {
+                report = NullSpaceReport.Skipped with { Projected = isProjected };
+            } else {
+                if (Order == ProjectionOrder.Metric)
+                    UpdateMetric(given);
+                report = !isProjected ? InnerAlone(closure)
+                    : Order == ProjectionOrder.Gradient ? ProjectGradient(moving, learningRates, rate)
+                    : ProjectStep(moving, rate, closure);
+            }
+        }
         if (isProjected && MeasuresAfter) {
             Tensor c = constraint.Evaluate(moving);
             report = report with { ConstraintNormAfter = c.numel() == 0 ? 0 : Vectors.Norm(c) / Math.Sqrt(c.numel()) };
@@ -159,161 +211,6 @@ public sealed partial class NullSpaceOptimizer
     private NullSpaceReport InnerAlone(Func<Tensor>? closure)
     {
         Inner.step(closure);
-        return NullSpaceReport.Unconstrained with { Projected = false, ConstraintNorm = double.NaN, PredictedConstraintNorm = double.NaN };
-    }
-
-    // Delta' = Delta - J⁺ (J Delta + kappa c), or J⁺ in a metric.
-    private NullSpaceReport ProjectStep(Parameter[] moving, double rate, Func<Tensor>? closure)
-    {
-        if (InnerStep(moving, closure, rate, out NullSpaceReport? direct) is not { } delta)
-            return direct!;
-        using var guard = no_grad();
-        (Tensor c, LinearOperator J) = constraint.Linearize(moving);
-        if (c.numel() == 0) {
-            Move(moving, delta);
-            return NullSpaceReport.Unconstrained;
-        }
-        (Tensor correction, NullSpaceReport report) = Correction(moving, J, c, delta, rate, Order == ProjectionOrder.Metric ? RootMetric(moving) : null);
-        if (report.Applied) {
-            Vectors.AddScaled(delta, -1, correction);
-            Move(moving, delta);
-        }
-        return report;
-    }
-
-    // g' = g - J⁺ (J g - (kappa / eta) c): the same for Delta = -eta g, and the inner optimizer goes on from g'.
-    private NullSpaceReport ProjectGradient(Parameter[] moving, double rate)
-    {
-        double eta = Inner.ParamGroups.First().LearningRate;
-        if (eta == 0)       // nothing moves, whatever the gradient
-            return InnerAlone(null);
-        NullSpaceReport report;
-        using (no_grad()) {
-            (Tensor c, LinearOperator J) = constraint.Linearize(moving);
-            if (c.numel() == 0) {
-                InnerAlone(null);
-                return NullSpaceReport.Unconstrained;
-            }
-            Tensor descent = Vectors.Flatten(moving.Select(p => p.grad is { } g ? g.detach() : zeros_like(p)));
-            Vectors.Scale(descent, -eta);
-            (Tensor correction, report) = Correction(moving, J, c, descent, rate, null);
-            if (!report.Applied)
-                return report;
-            Vectors.AddScaled(descent, -1, correction);
-            Vectors.Scale(descent, -1 / eta);
-            foreach ((Parameter parameter, Tensor projected) in moving.Zip(Vectors.Split(descent, [.. moving.Select(p => p.shape)]))) {
-                if (parameter.grad is { } g)
-                    g.copy_(projected);
-                else
-                    parameter.grad = projected.clone();
-            }
-        }
-        Inner.step();
-        return report;
-    }
-
-    // z = J⁺ (J Delta + kappa c), or D^(1/2) (J D^(1/2))⁺ of it, or the mean of those up to now, and what is to be told of it.
-    private (Tensor Correction, NullSpaceReport Report) Correction(Parameter[] moving, LinearOperator J, Tensor c, Tensor delta, double rate, Tensor? rootMetric)
-    {
-        double scale = Math.Sqrt(c.numel());
-        Tensor target = J.MatVec(delta);
-        Vectors.AddScaled(target, rate, c);
-        LinearOperator scaled = rootMetric is null ? J : J * LinearOperator.Diagonal(rootMetric);
-        var options = new LsmrOptions { Atol = Tolerance, Btol = Tolerance, MaxIterations = MaxIterations };
-        (LsmrResult solve, double damp) = Solve(scaled, target, options, Damp * scale);
-        Tensor correction = rootMetric is null ? solve.Solution : solve.Solution.mul(rootMetric);
-        (double? freeShare, bool noFreedom) = FreeShare(scaled, c, delta, correction, rate, damp, options, rootMetric);
-        if (solve.Stop != LsmrStop.NonFinite)
-            correction = Smoothed(moving, correction);
-        // c + J Delta' = (1 - kappa) c + (target - J z)
-        Vectors.AddScaled(target, -1, J.MatVec(correction));
-        Vectors.AddScaled(target, 1 - rate, c);
-        return (correction, new NullSpaceReport {
-            ConstraintNorm = Vectors.Norm(c) / scale,
-            PredictedConstraintNorm = Vectors.Norm(target) / scale,
-            StepNorm = Vectors.Norm(delta),
-            CorrectionNorm = Vectors.Norm(correction),
-            Damp = damp / scale,
-            Iterations = solve.Iterations,
-            Stop = solve.Stop,
-            ConditionEstimate = solve.ConditionEstimate,
-            FreeShare = freeShare,
-            NoFreedom = noFreedom,
-            Applied = solve.Stop != LsmrStop.NonFinite,
-        });
-    }
-
-    // With a limit on the condition, damped by the norm that the last step found; the first step may have to solve twice.
-    private (LsmrResult Solve, double Damp) Solve(LinearOperator J, Tensor target, LsmrOptions options, double least)
-    {
-        double damp = ConditionLimit is { } limit ? Math.Max(least, jacobianNorm / limit) : least;
-        LsmrResult solve = PlainLsmr.Solve(J, target, null, damp, options);
-        if (ConditionLimit is { } bound && jacobianNorm == 0 && solve.ConditionEstimate > bound) {
-            damp = Math.Max(least, solve.NormEstimate / bound);
-            solve.Solution.Dispose();
-            solve = PlainLsmr.Solve(J, target, null, damp, options);
-        }
-        if (double.IsFinite(solve.NormEstimate))
-            jacobianNorm = solve.NormEstimate;
-        return (solve, damp);
-    }
-
-    // What the inner optimizer does to the parameters, which are then put back: in place, and before anything is recorded,
-    // since a graph recorded earlier would be invalid. Null where the constraint knows the step in closed form and has taken it.
-    private Tensor? InnerStep(Parameter[] moving, Func<Tensor>? closure, double rate, out NullSpaceReport? direct)
-    {
-        using var scope = NewDisposeScope();
-        Tensor[] before = [.. moving.Select(p => Vectors.Copy(p.detach()))];
-        direct = null;
-        try {
-            Inner.step(closure);
-            using var guard = no_grad();
-            direct = Smoothing == 0 && (Order == ProjectionOrder.Step || Damp == 0) ? constraint.StepDirectly(moving, before, rate, Damp) : null;
-            if (direct is not null)
-                return null;
-            Tensor delta = empty(moving.Sum(p => p.numel()), moving[0].dtype, moving[0].device);
-            foreach ((Tensor part, Parameter after, Tensor old) in Vectors.Split(delta, [.. moving.Select(p => p.shape)]).Zip(moving, before)) {
-                part.copy_(after);
-                Vectors.AddScaled(part, -1, old);
-            }
-            return scope.MoveToOuter(delta);
-        } finally {
-            if (direct is not { Applied: true })
-                Restore(moving, before);
-        }
-    }
-
-    // With as many residuals as parameters or more, J may leave nothing free: compare Delta - J⁺J Delta with Delta. At a minimum under the
-    // constraint nothing of Delta is left either, so that then a random direction is asked.
-    private static (double? Share, bool NoFreedom) FreeShare(LinearOperator J, Tensor c, Tensor delta, Tensor correction, double rate, double damp, LsmrOptions options, Tensor? rootMetric)
-    {
-        if (J.Rows < J.Columns)
-            return (null, false);
-        Tensor restoring = PlainLsmr.Solve(J, c, null, damp, options).Solution;                     // J⁺ c
-        Tensor free = delta.sub(correction);
-        Vectors.AddScaled(free, rate, rootMetric is null ? restoring : restoring.mul(rootMetric));
-        double size = Vectors.Norm(delta), share = size == 0 ? 0 : Vectors.Norm(free) / size;
-        if (share >= NullSpaceReport.NoFreedomBelow)
-            return (share, false);
-        using var generator = new Generator(0UL, CPU);
-        Tensor direction = randn([.. J.InputShape], float64, generator: generator).to(J.dtype).to(J.device);
-        Tensor left = direction.sub(PlainLsmr.Solve(J, J.MatVec(direction), null, damp, options).Solution);
-        bool noFreedom = Vectors.Norm(left) < NullSpaceReport.NoFreedomBelow * Vectors.Norm(direction);
-        if (noFreedom)
-            Diagnostics.Warn(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{J.Rows} constraints on {J.Columns} parameters leave the step no freedom: the loss no longer moves them. Use fewer residuals a step, or damping."));
-        return (share, noFreedom);
-    }
-
-    private static void Restore(Parameter[] parameters, Tensor[] values)
-    {
-        using var guard = no_grad();
-        foreach ((Parameter parameter, Tensor value) in parameters.Zip(values))
-            parameter.copy_(value);
-    }
-
-    private static void Move(Parameter[] parameters, Tensor step)
-    {
-        foreach ((Parameter parameter, Tensor part) in parameters.Zip(Vectors.Split(step, [.. parameters.Select(p => p.shape)])))
-            Vectors.AddScaled(parameter, 1, part);
+        return NullSpaceReport.Unmeasured;
     }
 }

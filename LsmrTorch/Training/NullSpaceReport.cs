@@ -14,7 +14,10 @@ public sealed record NullSpaceReport
     /// <summary>‖c‖/√k after the step, where <see cref="NullSpaceOptimizer.MeasuresAfter"/> asks for it. A constraint that draws new data was evaluated on new data.</summary>
     public double? ConstraintNormAfter { get; init; }
 
-    /// <summary>‖Δ‖, the inner optimizer's step (<see cref="ProjectionOrder.Gradient"/>: that of plain gradient descent).</summary>
+    /// <summary>
+    /// ‖Δ‖, the inner optimizer's step (<see cref="ProjectionOrder.Gradient"/>: that of plain gradient descent). NaN
+    /// where it was not measured: for a step that was not <see cref="Projected"/>, or was skipped.
+    /// </summary>
     public required double StepNorm { get; init; }
 
     /// <summary>‖Δ' − Δ‖, what the constraint changed.</summary>
@@ -42,7 +45,11 @@ public sealed record NullSpaceReport
     /// </summary>
     public required double? FreeShare { get; init; }
 
-    /// <summary>Whether the parameters moved; false where the solve met NaN.</summary>
+    /// <summary>
+    /// Whether the parameters moved; false where the solve met NaN, and where a gradient was not finite, or its square
+    /// was not while squares are kept: of such a gradient neither the inner optimizer nor the metric has seen anything,
+    /// and the next step goes on as if it had not been.
+    /// </summary>
     public required bool Applied { get; init; }
 
     /// <summary>False in the warm-up, and between steps that <see cref="NullSpaceOptimizer.Every"/> projects: the step is the inner optimizer's own.</summary>
@@ -63,5 +70,20 @@ public sealed record NullSpaceReport
         ConditionEstimate = 1,
         FreeShare = null,
         Applied = true,
+    };
+
+    /// <summary>A step that was the inner optimizer's own; nothing was measured.</summary>
+    internal static NullSpaceReport Unmeasured { get; } = Unconstrained with {
+        Projected = false,
+        ConstraintNorm = double.NaN,
+        PredictedConstraintNorm = double.NaN,
+        StepNorm = double.NaN,
+    };
+
+    /// <summary>A step that changed nothing, since a gradient or the inner optimizer's step was not finite.</summary>
+    internal static NullSpaceReport Skipped { get; } = Unmeasured with {
+        Projected = true,
+        Applied = false,
+        Stop = LsmrStop.NonFinite,
     };
 }

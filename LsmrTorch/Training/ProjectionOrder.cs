@@ -10,8 +10,11 @@ public enum ProjectionOrder
     Step,
 
     /// <summary>
-    /// The gradient, before the inner optimizer sees it: g ← g − J⁺(J g − (κ/η) c), η the learning rate of the first group. An optimizer with
-    /// momentum or scaling then leaves the tangent space again, and κ means what it says for plain gradient descent alone.
+    /// The gradient, before the inner optimizer sees it: g ← −Δ'/η for the step Δ = −ηg of plain descent, each
+    /// parameter by the learning rate η of its group as it is at this step; for one rate that is g − J⁺(J g − (κ/η) c).
+    /// What has the rate 0, or is not one of the inner optimizer's, stays as it is, and the others satisfy the
+    /// constraint. An optimizer with momentum or scaling then leaves the tangent space again, and κ means what it says
+    /// for plain gradient descent alone.
     /// </summary>
     Gradient,
 

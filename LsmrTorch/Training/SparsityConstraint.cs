@@ -12,9 +12,13 @@ internal sealed class SparsityConstraint : Constraint
     public SparsityConstraint((Parameter Parameter, Tensor Mask)[] masks)
     {
         foreach ((Parameter parameter, Tensor mask) in masks) {
+            ParameterIdentity.RequireAlive(parameter, nameof(masks));
+            ArgumentNullException.ThrowIfNull(mask, nameof(masks));
             if (mask.dtype != ScalarType.Bool || !mask.shape.SequenceEqual(parameter.shape))
                 throw new ArgumentException($"A mask must be bool and of its parameter's shape {Text.Shape(parameter.shape)}, but is {mask.dtype} of {Text.Shape(mask.shape)}.", nameof(masks));
         }
+        ParameterIdentity.RequireOnce([.. masks.Select(pair => pair.Parameter)],
+            "Masks (join two of one parameter by logical_or)");
         this.masks = masks;
     }
 
@@ -33,7 +37,7 @@ internal sealed class SparsityConstraint : Constraint
         RequireAmong(parameters);
         long count = masks.Sum(pair => Marked(pair.Mask));
         if (count == 0)
-            return NullSpaceReport.Unconstrained;
+            return null;
         double square = damp * damp * count;            // λ²: damp is relative to the root mean square of c
         double residual = 0, predicted = 0, step = 0, correction = 0;
         for (int i = 0; i < parameters.Count; i++) {
@@ -53,7 +57,7 @@ internal sealed class SparsityConstraint : Constraint
             predicted = double.Hypot(predicted, Vectors.Norm(rest));
         }
         double scale = Math.Sqrt(count);
-        bool isFinite = double.IsFinite(residual + correction);
+        bool isFinite = double.IsFinite(residual + correction + step);
         return new NullSpaceReport {
             ConstraintNorm = residual / scale,
             PredictedConstraintNorm = predicted / scale,
@@ -74,10 +78,15 @@ internal sealed class SparsityConstraint : Constraint
         return count.item<long>();
     }
 
-    private Tensor? MaskOf(Parameter parameter) => masks.FirstOrDefault(pair => pair.Parameter.Handle == parameter.Handle).Mask;
+    private Tensor? MaskOf(Parameter parameter)
+    {
+        nint sought = ParameterIdentity.Of(parameter);
+        return masks.FirstOrDefault(pair => ParameterIdentity.Of(pair.Parameter) == sought).Mask;
+    }
 
     private void RequireAmong(IReadOnlyList<Parameter> parameters)
     {
+        ParameterIdentity.RequireOnce(parameters, "The parameters that may move");
         foreach ((Parameter masked, _) in masks) {
             if (BlockJacobian.Place(parameters, masked) < 0)
                 throw new ArgumentException($"A mask belongs to a parameter of shape {Text.Shape(masked.shape)} that is not among those that may move.");

@@ -8,13 +8,14 @@ namespace LsmrTorch;
 public static class SparsityMask
 {
     /// <summary>
-    /// Marks the smallest weights by magnitude, ranked together over all parameters: exactly ⌈share · n⌉ of the n. The masks are
-    /// new tensors in the current dispose scope.
+    /// Marks the smallest weights by magnitude, ranked together over all parameters, each once: exactly ⌈share · n⌉ of
+    /// the n. The masks are new tensors in the current dispose scope.
     /// </summary>
-    /// <exception cref="ArgumentException">The share is not from 0 to 1; there is no parameter.</exception>
+    /// <exception cref="ArgumentException">The share is not from 0 to 1; there is no parameter; two share memory; a
+    /// weight is NaN.</exception>
     public static (Parameter Parameter, Tensor Mask)[] Smallest(IEnumerable<Parameter> parameters, double share)
     {
-        Parameter[] all = [.. parameters];
+        Parameter[] all = ParameterIdentity.Distinct(parameters, nameof(parameters));
         long count = Count(all, share);
         using var scope = NewDisposeScope();
         using var guard = no_grad();
@@ -28,10 +29,11 @@ public static class SparsityMask
     /// proportion to the sum of its dimensions, and at most all it has, so that small layers stay denser than large ones (the Erdős–Rényi kernel of Evci, Gale,
     /// Menick, Castro and Elsen 2020, section 3). The masks are new tensors in the current dispose scope.
     /// </summary>
-    /// <exception cref="ArgumentException">The share is not from 0 to 1; there is no parameter.</exception>
+    /// <exception cref="ArgumentException">The share is not from 0 to 1; there is no parameter; two share memory; a
+    /// weight is NaN.</exception>
     public static (Parameter Parameter, Tensor Mask)[] SmallestPerLayer(IEnumerable<Parameter> parameters, double share)
     {
-        Parameter[] all = [.. parameters];
+        Parameter[] all = ParameterIdentity.Distinct(parameters, nameof(parameters));
         long left = all.Sum(p => p.numel()) - Count(all, share);
         double sums = all.Sum(SumOfDimensions);
         var counts = new long[all.Length];
@@ -67,6 +69,8 @@ public static class SparsityMask
             return chosen;
         using Scalar marked = true;
         Tensor magnitudes = weights.abs();
+        if (magnitudes.isnan().any().item<bool>())
+            throw new ArgumentException("Weights must be numbers to be ranked, but some are NaN.");
         Tensor largest = magnitudes.kthvalue(count, 0).values;
         chosen = magnitudes.less(largest);
         long ties = count - chosen.count_nonzero().item<long>();

@@ -17,7 +17,7 @@ public abstract partial class Constraint
     /// <param name="input">ρ_in, from the shape of W's other dimensions to the same.</param>
     /// <exception cref="ArgumentException">Shapes that do not fit.</exception>
     public static Constraint EquivariantWeights(Parameter weight, LinearOperator output, LinearOperator input) =>
-        Linear([(weight, new Commutator(weight, output, input))]);
+        Linear([(weight ?? throw new ArgumentNullException(nameof(weight)), new Commutator(weight, output, input))]);
 
     /// <summary>
     /// Parameters that permutations of their entries leave as they are: c = θ[π] − θ for each pair. The weights of layers that commute with
@@ -89,6 +89,9 @@ internal sealed class Commutator : LinearOperator
 
     public Commutator(Tensor weight, LinearOperator output, LinearOperator input) : base(weight.shape, weight.shape, weight.dtype, weight.device)
     {
+        if (weight.dim() == 0)
+            throw new ArgumentException("A weight must have a dimension for the layer's output, but has none.",
+                nameof(weight));
         foreach ((LinearOperator rho, long[] shape, string name) in new[] { (output, weight.shape[..1], nameof(output)), (input, weight.shape[1..], nameof(input)) }) {
             ArgumentNullException.ThrowIfNull(rho, name);
             if (!rho.InputShape.SequenceEqual(shape) || !rho.OutputShape.SequenceEqual(shape))
