@@ -65,4 +65,19 @@ public class WarmStartScaleTests
         Assert.That(result.Converged, result.ToString());
         Assert.That(result.Iterations, Is.LessThanOrEqualTo(3).And.LessThan(cold));
     }
+
+    [Test]
+    public void An_operator_whose_columns_have_become_dependent_is_solved_for_the_least_norm()
+    {
+        using var scope = NewDisposeScope();
+        using var guard = no_grad();
+        Tensor M = Problems.Matrix(14, 6, 10, 1), deficient = Problems.Matrix(14, 6, 10, 3, deficient: true), b = Problems.Random(2, 14);
+        using var warm = new WarmStart();
+        Lsmr.Solve(LinearOperator.FromMatrix(M), b, new LsmrOptions { WarmStart = warm });
+        for (int i = 0; i < 2; i++) {
+            LsmrResult result = Lsmr.Solve(LinearOperator.FromMatrix(deficient), b, new LsmrOptions { WarmStart = warm });
+            Assert.That(result.Converged, result.ToString());
+            Check.Close(result.Solution, Problems.Solve(deficient, b, 0, null), 1e-8, "x");
+        }
+    }
 }

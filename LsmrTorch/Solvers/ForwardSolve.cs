@@ -14,9 +14,10 @@ internal sealed class ForwardSolve(LinearOperator A, Tensor b, Tensor? x0, doubl
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         var solve = new ForwardSolve(A, b, x0, damp, options);
-        LsmrResult result = solve.From(solve.WarmStart(), options);
+        Tensor? start = solve.WarmStart();
+        LsmrResult result = solve.From(start, options);
         if (options.Audit)
-            result = solve.Audited(result);
+            result = solve.Audited(result, isWarm: start is not null);
         if (result.Converged)
             options.WarmStart?.KeepSolution(result.Solution);
         return result with { Solution = scope.MoveToOuter(result.Solution) };
@@ -95,11 +96,15 @@ internal sealed class ForwardSolve(LinearOperator A, Tensor b, Tensor? x0, doubl
     }
 
     // Columns that claim to be solved and are not confirmed are solved on from their x, as long as that gains.
-    private LsmrResult Audited(LsmrResult run)
+    private LsmrResult Audited(LsmrResult run, bool isWarm)
     {
         if (!run.Columns.Any(column => SolveAudit.IsClaim(column.Stop)))
             return run;
         SmallProblem? small = SmallProblem.Of(A, damp, run.Iterations);
+        if (isWarm && damp == 0 && small is { HasFullColumnRank: false }) {
+            options.WarmStart!.KeepRank(A, false);      // it was measured for an operator of this size, and A has changed since
+            return Audited(From(null, options), isWarm: false);
+        }
         EntryNorms? norms = small?.Norms ?? A.Norms();
         SolveAudit.Finding finding = Audit(norms, small).Check(run);
         for (int i = 0; i < MostRefinements && finding.Columns.Any(column => column.Stop == LsmrStop.NotConfirmed); i++) {
