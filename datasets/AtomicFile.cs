@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 
 namespace LsmrTorch.Datasets;
@@ -13,6 +15,7 @@ internal static class AtomicFile
     public static void Write(string path, Action<Stream> write)
     {
         string temporary = $"{path}.{Environment.ProcessId}.tmp";
+        RemoveAbandoned(path);
         try {
             using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None)) {
                 write(stream);
@@ -29,6 +32,48 @@ internal static class AtomicFile
     /// <summary>The same for a text, in UTF-8.</summary>
     /// <exception cref="DatasetException">The folder is missing or cannot be written, or the disk is full.</exception>
     public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+
+    /// <summary>Removes all temporary files of killed writers in a folder that no other process writes to.</summary>
+    public static void RemoveAbandonedIn(string folder)
+    {
+        if (Directory.Exists(folder)) {
+            foreach (string file in Directory.GetFiles(folder, "*.tmp").Where(file => WriterOf(file) is not null)) {
+                Remove(file);
+            }
+        }
+    }
+
+    // Those of the same file whose process has ended.
+    private static void RemoveAbandoned(string path)
+    {
+        try {
+            string folder = Path.GetDirectoryName(Path.GetFullPath(path))!, name = Path.GetFileName(path);
+            foreach (string file in Directory.EnumerateFiles(folder, "*.tmp")) {
+                if (WriterOf(file) is int process && Path.GetFileName(file) == $"{name}.{process}.tmp" && !IsRunning(process)) {
+                    Remove(file);
+                }
+            }
+        } catch (Exception error) when (DatasetException.IsFileError(error)) {
+            // Writing will say what is wrong with the folder.
+        }
+    }
+
+    private static int? WriterOf(string temporary)
+    {
+        string[] parts = Path.GetFileName(temporary).Split('.');
+        return parts.Length >= 3 && int.TryParse(parts[^2], NumberStyles.None, CultureInfo.InvariantCulture, out int process)
+            ? process : null;
+    }
+
+    private static bool IsRunning(int process)
+    {
+        try {
+            using var running = Process.GetProcessById(process);
+            return !running.HasExited;
+        } catch (ArgumentException) {
+            return false;
+        }
+    }
 
     private static void Remove(string temporary)
     {
