@@ -7,6 +7,7 @@ using LsmrTorch.Experiments.Conditioning;
 using LsmrTorch.Experiments.Conservativeness;
 using LsmrTorch.Experiments.Equivariance;
 using LsmrTorch.Experiments.FineTune;
+using LsmrTorch.Experiments.Fuzz;
 using LsmrTorch.Experiments.GpCalibration;
 using LsmrTorch.Experiments.GradientCheck;
 using LsmrTorch.Experiments.GradientCost;
@@ -43,6 +44,7 @@ internal static class Program
         new FineTuneExperiment(),
         new GpCalibrationExperiment(),
         new InertiaExperiment(),
+        new FuzzExperiment(),
     ];
 
     private const int LongestMessage = 300; // of the parser, which repeats what was typed
