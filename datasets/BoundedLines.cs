@@ -13,10 +13,10 @@ internal sealed class BoundedLines : IDisposable
     /// <summary>Characters of a line, unless a smaller number is asked for.</summary>
     public const int LongestLine = 1 << 24;
 
-    // A compressed text that is larger than this and a hundred times its file is refused. Tables of numbers shrink to a
-    // third or a tenth; gzip's limit is 1:1032.
+    // A compressed text that is larger than this and fifty times its file is refused. Tables of numbers shrink to a
+    // third or a tenth, masks of 0 and 1 to a twentieth; gzip's limit is 1:1032.
     private const long AlwaysAllowed = 32L << 20;
-    private const long MostGrowth = 100;
+    private const long MostGrowth = 50;
 
     private readonly string _path;
     private readonly int _longestLine;

@@ -99,7 +99,7 @@ public sealed class ImageFolder
             }
             string[] words = line.Split((char[]?)null, 2, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             if (!names.TryAdd(words[0], words[^1])) {
-                throw new DatasetException($"{Quoted.Path(file)} names the class folder {Quoted.Text(words[0])} twice.");
+                throw new DatasetException($"{Quoted.Path(file)} names the class folder {Quoted.Plain(words[0])} twice.");
             }
         }
         return [.. names.Select(entry => (entry.Key, entry.Value))];

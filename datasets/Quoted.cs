@@ -15,12 +15,18 @@ internal static class Quoted
     /// <summary>Characters of a path that are shown: its end, which names the file.</summary>
     public const int LongestPath = 200;
 
+    private const int LongestReason = 200;
+
     /// <summary>The text in single quotes, with … in place of what is beyond <see cref="LongestText"/> characters.</summary>
     public static string Text(ReadOnlySpan<char> text) => $"'{Plain(text)}'";
 
     /// <summary>The same without quotes, for a name in a table or a number.</summary>
     public static string Plain(ReadOnlySpan<char> text) =>
         text.Length <= LongestText ? Escaped(text) : Escaped(text[..LongestText]) + "…";
+
+    /// <summary>What a parser says of a text, which it may repeat at any length: escaped, of at most 200 characters.</summary>
+    public static string Reason(string message) =>
+        message.Length <= LongestReason ? Escaped(message) : Escaped(message.AsSpan(0, LongestReason)) + "…";
 
     /// <summary>A path, with … in place of its beginning where it is longer than <see cref="LongestPath"/>.</summary>
     public static string Path(string path) =>

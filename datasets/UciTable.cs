@@ -57,11 +57,11 @@ public sealed class UciTable
         }
         return new UciTable(folder, rows, [.. masks.Select(row => row.Select(bit => bit == 1).ToArray())]);
 
-        static double Number(string text) =>
+        static double Number(ReadOnlySpan<char> text) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value)
                 ? value : throw new FormatException($"{Quoted.Text(text)} is no finite number");
 
-        static double Bit(string text) =>
+        static double Bit(ReadOnlySpan<char> text) =>
             text.Trim() switch { "0" => 0, "1" => 1, _ => throw new FormatException($"a mask is 0 or 1, but is {Quoted.Text(text)}") };
     }
 

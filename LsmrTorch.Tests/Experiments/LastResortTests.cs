@@ -26,7 +26,8 @@ public class LastResortTests
         var error = new StringWriter();
         Assert.That(LastResort.Run(error, () => throw thrown), Is.EqualTo(1));
         string text = error.ToString();
-        Assert.That(text.TrimEnd('\n'), Is.Not.Empty.And.Not.Contain("\n").And.Not.Contain("\u001b").And.Not.Contain("   at "));
+        Assert.That(text.TrimEnd('\n'), Is.Not.Empty.And.Not.Contain("   at "));
+        Assert.That(text.TrimEnd('\n').Any(char.IsControl), Is.False, text); // culture passes over control characters
         Assert.That(text.Length, Is.LessThan(700));
     }
 

@@ -29,12 +29,12 @@ internal static class Mutation
         if (random.Next(60) == 0) {
             return Noise(random.Next(4096), random);
         }
-        bool isGzip = content is [0x1f, 0x8b, ..] && random.Next(3) > 0;                // or the compressed bytes themselves
-        byte[] result = isGzip ? Expanded(content) : content;
+        byte[]? expanded = content is [0x1f, 0x8b, ..] && random.Next(3) > 0 ? Expanded(content) : null; // or the bytes themselves
+        byte[] result = expanded ?? content;
         for (int count = 1 + (random.Next(3) * random.Next(2)); count > 0; count--) {
             result = Once(result, others, random);
         }
-        return isGzip ? Compressed(result) : result;
+        return expanded is null ? result : Compressed(result);
     }
 
     private static byte[] Once(byte[] bytes, IReadOnlyList<byte[]> others, Random random)
@@ -125,13 +125,17 @@ internal static class Mutation
         return result;
     }
 
-    private static byte[] Expanded(byte[] content)
+    // Null where the compression has been damaged before.
+    private static byte[]? Expanded(byte[] content)
     {
         using var expanded = new MemoryStream();
-        using (var gzip = new GZipStream(new MemoryStream(content), CompressionMode.Decompress)) {
+        try {
+            using var gzip = new GZipStream(new MemoryStream(content), CompressionMode.Decompress);
             gzip.CopyTo(expanded);
+            return expanded.ToArray();
+        } catch (InvalidDataException) {
+            return null;
         }
-        return expanded.ToArray();
     }
 
     private static byte[] Compressed(byte[] content)

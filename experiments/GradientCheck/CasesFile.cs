@@ -75,9 +75,8 @@ internal static class CasesFile
         try {
             cases = JsonSerializer.Deserialize<Content>(BoundedFile.ReadText(path, MostBytes), s_strict)?.Small ?? [];
         } catch (Exception error) when (error is JsonException or InvalidOperationException or NotSupportedException) {
-            string why = error.Message.Length <= 200 ? error.Message : error.Message[..200] + "…";
             throw new ExperimentException(
-                $"{Quoted.Path(path)} is not a file of least-squares cases: {why.ReplaceLineEndings(" ")}", error);
+                $"{Quoted.Path(path)} is not a file of least-squares cases: {Quoted.Reason(error.Message)}", error);
         }
         if (cases.Length == 0) {
             throw new ExperimentException($"{Quoted.Path(path)} has no cases under 'small'.");

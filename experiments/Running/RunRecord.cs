@@ -18,7 +18,7 @@ internal static class RunRecord
             return Checked(JsonNode.Parse(BoundedFile.ReadText(path, MostBytes), documentOptions: once))
                 ?? throw new ExperimentException($"{Quoted.Path(path)} is not the config.json of a run.");
         } catch (JsonException error) {
-            throw new ExperimentException($"{Quoted.Path(path)} is not JSON: {error.Message}", error);
+            throw new ExperimentException($"{Quoted.Path(path)} is not JSON: {Quoted.Reason(error.Message)}", error);
         }
     }
 
