@@ -29,7 +29,9 @@ public static class MatrixMarket
                     $"{Quoted.Path(path)} has {count} {name}, but with {entries.Count} entries at most {MostPlaces(entries.Count)} are read."));
             }
         }
-        return SparseMatrix.FromEntries(header.Rows, header.Columns, entries);
+        SparseMatrix matrix = SparseMatrix.FromEntries(header.Rows, header.Columns, entries);
+        CheckSums(path, matrix.Values);
+        return matrix;
     }
 
     /// <summary>
@@ -57,6 +59,7 @@ public static class MatrixMarket
             long place = entry.Row + entry.Column;
             x[place] = header.Format == MatrixMarketFormat.Array ? entry.Value : x[place] + entry.Value;
         }
+        CheckSums(path, x);
         return x;
     }
 
@@ -86,6 +89,14 @@ public static class MatrixMarket
                 stream.Write(bytes);
             }
         });
+    }
+
+    // Every number in a file is finite, but entries of one place are summed.
+    private static void CheckSums(string path, double[] values)
+    {
+        if (!Array.TrueForAll(values, double.IsFinite)) {
+            throw new DatasetException($"{Quoted.Path(path)} lists entries of one place whose sum is not finite.");
+        }
     }
 
     /// <summary>

@@ -78,6 +78,14 @@ public class MatrixMarketErrorTests
     }
 
     [Test]
+    public void Entries_of_one_place_whose_sum_overflows_are_refused()
+    {
+        string path = _folder.Write("sum.mtx", General + "2 1 2\n1 1 1.7e308\n1 1 1.7e308\n");
+        Assert.That(() => MatrixMarket.ReadMatrix(path), Throws.TypeOf<DatasetException>().With.Message.Contains("whose sum is not finite"));
+        Assert.That(() => MatrixMarket.ReadVector(path), Throws.TypeOf<DatasetException>().With.Message.Contains("whose sum is not finite"));
+    }
+
+    [Test]
     public void A_missing_file_is_named()
         => Assert.That(() => MatrixMarket.ReadMatrix(_folder["nowhere.mtx"]),
             Throws.TypeOf<DatasetException>().With.Message.EqualTo($"{_folder["nowhere.mtx"]} does not exist."));

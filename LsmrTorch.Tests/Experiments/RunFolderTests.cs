@@ -102,6 +102,8 @@ public class RunFolderTests
     [TestCase("\"cores\"", "\"kernels\"", "it has provenance.")]
     [TestCase("\"options\"", "\"option\"", "is not the config.json of a run")]
     [TestCase("{", "[", "is not JSON")]
+    [TestCase("\"tests\"", "\"\\ud800\"", "is not the config.json of a run")]
+    [TestCase("\"seed\": 0", "\"seed\": 0, \"seed\": 1", "is not JSON")]
     public void An_edited_config_is_refused(string found, string replaced, string sentence)
     {
         Unfinished("run", 0);

@@ -126,7 +126,7 @@ internal sealed class OtherSolver : IDisposable
             return solver;
         } catch (Win32Exception) {
             folder.Delete(recursive: true);
-            throw new OtherSolverException($"There is no {interpreter} to run {name} by.");
+            throw new OtherSolverException($"There is no {Quoted.Path(interpreter)} to run {name} by.");
         } catch (OtherSolverException) {
             solver?.Dispose();
             throw;

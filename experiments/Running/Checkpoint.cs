@@ -20,6 +20,8 @@ internal static class Checkpoint
     private static readonly byte[] s_mark = "LsmrTorch ckpt 2"u8.ToArray();
     private static readonly byte[] s_olderMark = "LsmrTorch ckpt 1"u8.ToArray();
 
+    private static readonly UTF8Encoding s_strict = new(false, throwOnInvalidBytes: true);
+
     private sealed record Entry(string Name, ScalarType Type, long[] Shape, long Bytes);
 
     /// <summary>Replaces the file at <paramref name="path"/> in one move.</summary>
@@ -134,8 +136,9 @@ internal static class Checkpoint
             if (length < 0 || length > Math.Min(rest, MostHeader)) {
                 throw new FormatException();
             }
-            var text = new byte[length];
-            file.ReadExactly(text);
+            var bytesOfText = new byte[length];
+            file.ReadExactly(bytesOfText);
+            string text = s_strict.GetString(bytesOfText);
             var once = new JsonDocumentOptions { AllowDuplicateProperties = false };
             JsonNode header = JsonNode.Parse(text, documentOptions: once) ?? throw new FormatException();
             List<Entry> entries = [.. (header["tensors"] as JsonArray ?? throw new FormatException()).Select(EntryOf)];

@@ -17,14 +17,15 @@ internal static class RunRecord
             var once = new JsonDocumentOptions { AllowDuplicateProperties = false };
             return Checked(JsonNode.Parse(BoundedFile.ReadText(path, MostBytes), documentOptions: once))
                 ?? throw new ExperimentException($"{Quoted.Path(path)} is not the config.json of a run.");
-        } catch (JsonException error) {
+        } catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException) {
             throw new ExperimentException($"{Quoted.Path(path)} is not JSON: {Quoted.Reason(error.Message)}", error);
         }
     }
 
     /// <summary>The same where it is one, or else null.</summary>
     public static JsonObject? Checked(JsonNode? node) =>
-        node is JsonObject record && record["options"] is JsonObject && record["provenance"] is JsonObject ? record : null;
+        node is JsonObject record && record["options"] is JsonObject && record["provenance"] is JsonObject && HasText(record)
+            ? record : null;
 
     /// <summary>The first place where two records differ, with the value of each; null where there is none.</summary>
     public static (string Name, string First, string Second)? Difference(JsonNode? first, JsonNode? second, string name = "")
@@ -40,6 +41,21 @@ internal static class RunRecord
             }
         }
         return (Quoted.Plain(name), Show(first), Show(second));
+    }
+
+    // Strings are decoded when they are asked for, and half of a surrogate pair is noticed then.
+    private static bool HasText(JsonNode? node)
+    {
+        try {
+            return node switch {
+                JsonObject inner => inner.All(property => HasText(property.Value)),
+                JsonArray array => array.All(HasText),
+                JsonValue value when value.GetValueKind() == JsonValueKind.String => value.GetValue<string>() is not null,
+                _ => true,
+            };
+        } catch (InvalidOperationException) {
+            return false;
+        }
     }
 
     private static string Show(JsonNode? value) => value is null ? "nothing" : Quoted.Plain(value.ToJsonString());

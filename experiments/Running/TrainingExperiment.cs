@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LsmrTorch.Datasets;
 using TorchSharp;
 
 namespace LsmrTorch.Experiments.Running;
@@ -55,8 +56,8 @@ internal abstract class TrainingExperiment<TSizes>(string name, string descripti
         foreach (string note in summary.Notes) {
             console.Out.WriteLine(note);
         }
-        console.Out.WriteLine($"Plots: {Path.Combine(settings.Out, "plots")}.");
-        console.Out.WriteLine($"Figures: {Path.Combine(settings.Out, "summary.json")}.");
+        console.Out.WriteLine($"Plots: {Quoted.Path(Path.Combine(settings.Out, "plots"))}.");
+        console.Out.WriteLine($"Figures: {Quoted.Path(Path.Combine(settings.Out, "summary.json"))}.");
         if (summary.Failure is string failure) {
             console.Error.WriteLine(failure);
             return ExitCode.Failure;

@@ -38,9 +38,9 @@ internal static class Solve
         folder.WriteSummary(SummaryOf(settings, matrix, result, plot), CPU);
 
         console.WriteTable(Table(matrix, result));
-        console.Out.WriteLine(settings.SolutionFile is string written ? $"x: {written}." : "x is not written; --out-x FILE writes it.");
-        console.Out.WriteLine($"Plot: {Path.Combine(settings.Out, plot)}.");
-        console.Out.WriteLine($"Figures: {Path.Combine(settings.Out, "summary.json")}.");
+        console.Out.WriteLine(settings.SolutionFile is string written ? $"x: {Quoted.Path(written)}." : "x is not written; --out-x FILE writes it.");
+        console.Out.WriteLine($"Plot: {Quoted.Path(Path.Combine(settings.Out, plot))}.");
+        console.Out.WriteLine($"Figures: {Quoted.Path(Path.Combine(settings.Out, "summary.json"))}.");
         if (result.Converged) {
             return ExitCode.Success;
         }
