@@ -75,6 +75,17 @@ public class RunFolderTests
         Assert.That(File.Exists(_folder["run/summary.json"]), Is.False);
     }
 
+    [Test]
+    public void A_finished_run_that_keeps_no_checkpoint_makes_room_for_its_own_experiment()
+    {
+        Finished("run", 0);
+        File.Delete(_folder["run/checkpoint/latest.ckpt"]);
+        using (var other = new RunFolder(_folder["run"], new JsonObject { ["experiment"] = "other" })) {
+            Refuses(() => other.Start(CPU), "holds a run with experiment = \"tests\", not \"other\"");
+        }
+        Assert.That(() => Started("run", 1).Dispose(), Throws.Nothing);
+    }
+
     [TestCase("seed")]
     [TestCase("experiment")]
     [TestCase("sizes")]

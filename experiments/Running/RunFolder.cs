@@ -53,9 +53,9 @@ internal sealed class RunFolder : IDisposable
     private string PlotsPath => Path.Combine(Root, "plots");
 
     /// <summary>
-    /// Writes config.json and empties what an earlier run left. A run that has not finished, or had other options, is
-    /// not emptied unasked: <paramref name="overwrite"/> asks for it, and <paramref name="resume"/> says that a run
-    /// with the same options was to go on, but has no checkpoint.
+    /// Writes config.json and empties what an earlier run left. A run that has not finished, one with a checkpoint that
+    /// had other options, and that of another experiment are not emptied unasked: <paramref name="overwrite"/> asks for
+    /// it, and <paramref name="resume"/> says that a run with the same options was to go on, but has no checkpoint.
     /// </summary>
     /// <exception cref="ExperimentException">The folder holds such a run, or another process writes to it.</exception>
     public void Start(torch.Device device, bool overwrite = false, bool resume = false)
@@ -197,12 +197,14 @@ internal sealed class RunFolder : IDisposable
 
     private void RefuseToEmpty(bool resume)
     {
-        bool hasConfig = File.Exists(ConfigPath), isFinished = File.Exists(SummaryPath);
-        if (!hasConfig && !isFinished && !File.Exists(CheckpointPath)) {
+        bool hasConfig = File.Exists(ConfigPath), isFinished = File.Exists(SummaryPath), hasCheckpoint = File.Exists(CheckpointPath);
+        if (!hasConfig && !isFinished && !hasCheckpoint) {
             return;
         }
         JsonNode? before = hasConfig ? RunRecord.Read(ConfigPath)["options"] : null;
-        if (ReplacesItsOwn && JsonNode.DeepEquals(before?["experiment"], _options["experiment"])) {
+        // What takes minutes keeps no checkpoint, and its figures make room for the next ones of their kind.
+        bool isReplaced = ReplacesItsOwn || (isFinished && !hasCheckpoint && !resume);
+        if (isReplaced && JsonNode.DeepEquals(before?["experiment"], _options["experiment"])) {
             return;
         }
         if (!isFinished && !resume) {
