@@ -7,14 +7,21 @@ namespace LsmrTorch.Datasets;
 /// <summary>Writes a file whole or not at all: into a temporary one beside it, which then takes its name.</summary>
 internal static class AtomicFile
 {
+    private static readonly string[] s_systemFolders = ["/dev/", "/proc/", "/sys/"];
+
     /// <summary>
     /// Replaces the file at <paramref name="path"/> by what <paramref name="write"/> writes. Whatever goes wrong, an
     /// older file there stays as it was.
     /// </summary>
-    /// <exception cref="DatasetException">The folder is missing or cannot be written, or the disk is full.</exception>
+    /// <exception cref="DatasetException">
+    /// The folder is missing or cannot be written, the disk is full, or the path names a device.
+    /// </exception>
     public static void Write(string path, Action<Stream> write)
     {
         string temporary = $"{path}.{Environment.ProcessId}.tmp";
+        if (IsOfTheSystem(path)) {
+            throw new DatasetException($"{Quoted.Path(path)} is no file that can be replaced: it belongs to the system.");
+        }
         RemoveAbandoned(path);
         try {
             using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None)) {
@@ -57,6 +64,11 @@ internal static class AtomicFile
             // Writing will say what is wrong with the folder.
         }
     }
+
+    // A file that takes the name of a device takes its place, for every process of the machine.
+    private static bool IsOfTheSystem(string path) => !OperatingSystem.IsWindows() && path.Length > 0
+        && s_systemFolders.Any(folder => Path.GetFullPath(path).StartsWith(folder, StringComparison.Ordinal))
+        && !Path.GetFullPath(path).StartsWith("/dev/shm/", StringComparison.Ordinal);
 
     private static int? WriterOf(string temporary)
     {

@@ -123,6 +123,18 @@ public class MatrixMarketErrorTests
         Assert.That(File.ReadAllText(path), Is.EqualTo("older"));
     }
 
+    [TestCase("/dev/no-such-device")]
+    [TestCase("/dev/../dev/no-such-device")]
+    [TestCase("/proc/self/no-such-file")]
+    public void A_name_among_the_devices_is_refused(string path)
+    {
+        if (OperatingSystem.IsWindows()) {
+            Assert.Ignore("Windows has no such folders.");
+        }
+        Assert.That(() => MatrixMarket.WriteVector(path, [1]),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("it belongs to the system"));
+    }
+
     [Test]
     public void A_vector_for_a_missing_folder_names_the_file()
     {
