@@ -48,17 +48,17 @@ public sealed class Cifar10 : IDisposable
     {
         ArgumentNullException.ThrowIfNull(folder);
         if (!Directory.Exists(folder)) {
-            throw new DatasetException($"The CIFAR-10 folder {folder} does not exist.");
+            throw new DatasetException($"The CIFAR-10 folder {Quoted.Path(folder)} does not exist.");
         }
         IEnumerable<string> names = Enumerable.Range(1, TrainFiles).Select(TrainFile);
         string[] trainFiles = [.. names.Select(name => Path.Combine(folder, name)).Where(File.Exists)];
         if (trainFiles.Length == 0) {
             throw new DatasetException(
-                $"{folder} has none of the training files {TrainFile(1)} to {TrainFile(TrainFiles)} of CIFAR-10.");
+                $"{Quoted.Path(folder)} has none of the training files {TrainFile(1)} to {TrainFile(TrainFiles)} of CIFAR-10.");
         }
         string testFile = Path.Combine(folder, TestFile);
         if (!File.Exists(testFile)) {
-            throw new DatasetException($"{folder} has no {TestFile}, the file of CIFAR-10's test images.");
+            throw new DatasetException($"{Quoted.Path(folder)} has no {TestFile}, the file of CIFAR-10's test images.");
         }
         return new Cifar10([.. trainFiles.Select(Cifar10Records.Read)], Cifar10Records.Read(testFile));
     }

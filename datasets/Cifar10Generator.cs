@@ -25,14 +25,14 @@ public static class Cifar10Generator
     /// Generate(5 * imagesPerTrainingBatch, testImages, seed) gives.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">
-    /// A number of images is below 1 or beyond what an array can hold.
+    /// A number of images is below 1 or over 100,000, the most that a file may have.
     /// </exception>
     /// <exception cref="DatasetException">The folder or a file cannot be written.</exception>
     public static void Write(string folder, int imagesPerTrainingBatch, int testImages, long seed)
     {
         ArgumentNullException.ThrowIfNull(folder);
-        CheckCount(imagesPerTrainingBatch);
-        CheckCount(testImages);
+        CheckCount(imagesPerTrainingBatch, Cifar10Records.MostInFile);
+        CheckCount(testImages, Cifar10Records.MostInFile);
         try {
             Directory.CreateDirectory(folder);
             // The test file comes last, so that a folder cut short has none and does not load.
@@ -56,15 +56,15 @@ public static class Cifar10Generator
     /// </exception>
     public static Cifar10 Generate(int trainImages, int testImages, long seed)
     {
-        CheckCount(trainImages);
-        CheckCount(testImages);
+        CheckCount(trainImages, Cifar10Records.MaximalCount);
+        CheckCount(testImages, Cifar10Records.MaximalCount);
         return new Cifar10([Draw(Part.TrainImage, 0, trainImages, seed)], Draw(Part.TestImage, 0, testImages, seed));
     }
 
-    private static void CheckCount(int images, [CallerArgumentExpression(nameof(images))] string? name = null)
+    private static void CheckCount(int images, int most, [CallerArgumentExpression(nameof(images))] string? name = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(images, name);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(images, Cifar10Records.MaximalCount, name);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(images, most, name);
     }
 
     /// <summary>The <paramref name="count"/> images of a part from number <paramref name="start"/> on.</summary>

@@ -14,6 +14,9 @@ internal sealed class Cifar10Records
     /// <summary>How many records one array holds.</summary>
     public static readonly int MaximalCount = Array.MaxLength / RecordBytes;
 
+    /// <summary>How many records a file may have, 307 MB; CIFAR-10's have 10,000.</summary>
+    public const int MostInFile = 100_000;
+
     /// <summary><paramref name="count"/> black images of class 0, at most <see cref="MaximalCount"/>.</summary>
     public Cifar10Records(int count)
     {
@@ -31,36 +34,44 @@ internal sealed class Cifar10Records
 
     public Span<byte> Image(int index) => Pixels.AsSpan(index * ImageBytes, ImageBytes);
 
-    /// <summary>Reads a file of any positive number of records.</summary>
+    /// <summary>Reads a file of 1 to <see cref="MostInFile"/> records.</summary>
     /// <exception cref="DatasetException">
-    /// The file cannot be read, is empty or cut short, or has a label over 9.
+    /// The file cannot be read, is empty, too long or cut short, or has a label over 9.
     /// </exception>
     public static Cifar10Records Read(string path)
     {
-        byte[] bytes;
         try {
-            bytes = File.ReadAllBytes(path);
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
+            return Read(path, file);
         } catch (Exception error) when (DatasetException.IsFileError(error)) {
             throw DatasetException.CannotRead(path, error);
         }
-        if (bytes.Length == 0) {
+    }
+
+    private static Cifar10Records Read(string path, FileStream file)
+    {
+        if (!file.CanSeek || file.Length == 0) { // a device has no length
             throw new DatasetException(
-                $"{path} is empty, but a CIFAR-10 file holds at least one record of {RecordBytes} bytes.");
+                $"{Quoted.Path(path)} is empty, but a CIFAR-10 file holds at least one record of {RecordBytes} bytes.");
         }
-        if (bytes.Length % RecordBytes != 0) {
+        if (file.Length % RecordBytes != 0) {
             throw new DatasetException(
-                $"{path} has {bytes.Length} bytes, which is not a multiple of the {RecordBytes} bytes of a CIFAR-10 "
+                $"{Quoted.Path(path)} has {file.Length} bytes, which is not a multiple of the {RecordBytes} bytes of a CIFAR-10 "
                 + "record: it is cut short or not a CIFAR-10 file.");
         }
-        var records = new Cifar10Records(bytes.Length / RecordBytes);
+        if (file.Length / RecordBytes > MostInFile) {
+            throw new DatasetException(
+                $"{Quoted.Path(path)} has {file.Length / RecordBytes} records, but a CIFAR-10 file has at most {MostInFile}.");
+        }
+        var records = new Cifar10Records((int)(file.Length / RecordBytes));
         for (int i = 0; i < records.Count; i++) {
-            ReadOnlySpan<byte> record = bytes.AsSpan(i * RecordBytes, RecordBytes);
-            if (record[0] >= Classes) {
+            int label = file.ReadByte();
+            if (label >= Classes) {
                 throw new DatasetException(
-                    $"{path}: record {i} (counted from 0) has the label {record[0]}, but CIFAR-10 labels are 0 to 9.");
+                    $"{Quoted.Path(path)}: record {i} (counted from 0) has the label {label}, but CIFAR-10 labels are 0 to 9.");
             }
-            records.Labels[i] = record[0];
-            record[1..].CopyTo(records.Image(i));
+            records.Labels[i] = label;
+            file.ReadExactly(records.Image(i));
         }
         return records;
     }

@@ -10,21 +10,21 @@ internal static class CommaSeparated
     /// <param name="path">The file.</param>
     /// <param name="parse">An entry's number, or a <see cref="FormatException"/> that says what is wrong with it.</param>
     /// <exception cref="DatasetException">The file is missing, cannot be read, is empty, or has a row of another length or a wrong entry.</exception>
-    public static double[][] Read(string path, Func<string, double> parse)
+    public static double[][] Read(string path, Func<ReadOnlySpan<char>, double> parse)
     {
         try {
-            using StreamReader reader = Open(path);
+            using var lines = new BoundedLines(path);
             var rows = new List<double[]>();
-            for (int number = 1; reader.ReadLine() is { } line; number++) {
+            while (lines.Next() is { } line) {
                 if (string.IsNullOrWhiteSpace(line)) {
                     continue;
                 }
-                rows.Add(Row(line, parse, rule => Error(path, number, rule)));
+                rows.Add(Row(line, parse, lines));
                 if (rows[^1].Length != rows[0].Length) {
-                    throw Error(path, number, $"there are {rows[^1].Length} entries where the first row has {rows[0].Length}");
+                    throw lines.Error($"there are {rows[^1].Length} entries where the first row has {rows[0].Length}");
                 }
             }
-            return rows.Count > 0 ? [.. rows] : throw new DatasetException($"{path} is empty.");
+            return rows.Count > 0 ? [.. rows] : throw new DatasetException($"{Quoted.Path(path)} is empty.");
         } catch (Exception error) when (DatasetException.IsFileError(error)) {
             throw DatasetException.CannotRead(path, error);
         }
@@ -40,33 +40,19 @@ internal static class CommaSeparated
         }
     });
 
-    private static double[] Row(string line, Func<string, double> parse, Func<string, DatasetException> error)
+    private static double[] Row(string line, Func<ReadOnlySpan<char>, double> parse, BoundedLines lines)
     {
-        string[] entries = line.Split(',');
-        var row = new double[entries.Length];
+        var row = new double[line.AsSpan().Count(',') + 1];
+        int start = 0;
         for (int j = 0; j < row.Length; j++) {
+            int comma = line.IndexOf(',', start), end = comma < 0 ? line.Length : comma;
             try {
-                row[j] = parse(entries[j]);
+                row[j] = parse(line.AsSpan(start, end - start));
             } catch (FormatException wrong) {
-                throw error(string.Create(CultureInfo.InvariantCulture, $"in column {j + 1} {wrong.Message}"));
+                throw lines.Error(string.Create(CultureInfo.InvariantCulture, $"in column {j + 1} {wrong.Message}"));
             }
+            start = end + 1;
         }
         return row;
-    }
-
-    private static DatasetException Error(string path, int line, string rule)
-        => new(string.Create(CultureInfo.InvariantCulture, $"{path}, line {line}: {rule}."));
-
-    private static StreamReader Open(string path)
-    {
-        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
-        try {
-            bool isGzip = file.ReadByte() == 0x1f && file.ReadByte() == 0x8b;
-            file.Position = 0;
-            return new StreamReader(isGzip ? new GZipStream(file, CompressionMode.Decompress) : file);
-        } catch {
-            file.Dispose();
-            throw;
-        }
     }
 }

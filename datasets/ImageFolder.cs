@@ -9,6 +9,8 @@ public sealed class ImageFolder
     /// <summary>The file in the root that may name the classes: a line for each, the folder and a name for people.</summary>
     private const string ClassesFile = "classes.txt";
 
+    private const int LongestLine = 4096;
+
     private static readonly string[] s_splits = ["train", "val"];
     private static readonly string[] s_endings = [".jpeg", ".jpg", ".png"];
 
@@ -31,22 +33,22 @@ public sealed class ImageFolder
     /// </summary>
     /// <exception cref="DatasetException">
     /// A folder is missing or cannot be read, the part has no class folder, a class folder has no images or is not in
-    /// classes.txt, or classes.txt names a folder twice.
+    /// classes.txt, or classes.txt names a folder twice or has a line of over 4,096 characters.
     /// </exception>
     public static ImageFolder Open(string root, string split)
     {
         ArgumentNullException.ThrowIfNull(root);
         if (!s_splits.Contains(split)) {
-            throw new ArgumentException($"A part of an image folder is {string.Join(" or ", s_splits)}, but '{split}' was asked for.", nameof(split));
+            throw new ArgumentException($"A part of an image folder is {string.Join(" or ", s_splits)}, but {Quoted.Text(split)} was asked for.", nameof(split));
         }
         try {
             string part = Path.Combine(root, split);
             if (!Directory.Exists(part)) {
-                throw new DatasetException($"{part} does not exist, but an image folder has its classes in {string.Join(" and ", s_splits)}.");
+                throw new DatasetException($"{Quoted.Path(part)} does not exist, but an image folder has its classes in {string.Join(" and ", s_splits)}.");
             }
             string[] present = Folders(part);
             if (present.Length == 0) {
-                throw new DatasetException($"{part} has no class folders.");
+                throw new DatasetException($"{Quoted.Path(part)} has no class folders.");
             }
             (string Folder, string Name)[] classes = Named(root);
             string[] order = [.. classes.Select(entry => entry.Folder)];
@@ -54,11 +56,11 @@ public sealed class ImageFolder
             foreach (string folder in present) {
                 int label = Array.BinarySearch(order, folder, StringComparer.Ordinal);
                 if (label < 0) {
-                    throw new DatasetException($"{Path.Combine(part, folder)} is a class folder, but {ClassesFile} does not name it.");
+                    throw new DatasetException($"{Quoted.Path(Path.Combine(part, folder))} is a class folder, but {ClassesFile} does not name it.");
                 }
                 string[] files = [.. Directory.GetFiles(Path.Combine(part, folder)).Where(IsImage).Order(StringComparer.Ordinal)];
                 if (files.Length == 0) {
-                    throw new DatasetException($"The class folder {Path.Combine(part, folder)} has no images ({string.Join(", ", s_endings)}).");
+                    throw new DatasetException($"The class folder {Quoted.Path(Path.Combine(part, folder))} has no images ({string.Join(", ", s_endings)}).");
                 }
                 images.AddRange(files.Select(file => (file, (long)label)));
             }
@@ -90,10 +92,14 @@ public sealed class ImageFolder
             return [.. parts.SelectMany(Folders).Distinct().Order(StringComparer.Ordinal).Select(folder => (folder, folder))];
         }
         var names = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (string line in File.ReadLines(file).Where(line => !string.IsNullOrWhiteSpace(line))) {
+        using var lines = new BoundedLines(file, LongestLine);
+        while (lines.Next() is { } line) {
+            if (string.IsNullOrWhiteSpace(line)) {
+                continue;
+            }
             string[] words = line.Split((char[]?)null, 2, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             if (!names.TryAdd(words[0], words[^1])) {
-                throw new DatasetException($"{file} names the class folder {words[0]} twice.");
+                throw new DatasetException($"{Quoted.Path(file)} names the class folder {Quoted.Plain(words[0])} twice.");
             }
         }
         return [.. names.Select(entry => (entry.Key, entry.Value))];

@@ -16,17 +16,22 @@ public static class MatrixMarket
     /// summed; zeros that the file lists are kept, so an array becomes a matrix in which every place is an entry.
     /// </summary>
     /// <exception cref="DatasetException">
-    /// The file is missing, cannot be read, or breaks the format; the sentence names the line.
+    /// The file is missing, cannot be read, or breaks the format; the sentence names the line. Or it has more than ten
+    /// million rows or columns, and more than a hundred for each entry.
     /// </exception>
     public static SparseMatrix ReadMatrix(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
         (MatrixMarketHeader header, List<SparseMatrix.Entry> entries) = Read(path);
-        if (header.Rows >= Array.MaxLength) {
-            throw new DatasetException(
-                $"{path} has {header.Rows} rows, but at most {Array.MaxLength - 1} can be held.");
+        foreach ((long count, string name) in new[] { (header.Rows, "rows"), (header.Columns, "columns") }) {
+            if (count > MostPlaces(entries.Count)) {
+                throw new DatasetException(FormattableString.Invariant(
+                    $"{Quoted.Path(path)} has {count} {name}, but with {entries.Count} entries at most {MostPlaces(entries.Count)} are read."));
+            }
         }
-        return SparseMatrix.FromEntries(header.Rows, header.Columns, entries);
+        SparseMatrix matrix = SparseMatrix.FromEntries(header.Rows, header.Columns, entries);
+        CheckSums(path, matrix.Values);
+        return matrix;
     }
 
     /// <summary>
@@ -42,18 +47,19 @@ public static class MatrixMarket
         (MatrixMarketHeader header, List<SparseMatrix.Entry> entries) = Read(path);
         if (header.Rows != 1 && header.Columns != 1) {
             throw new DatasetException(
-                $"{path} holds a matrix of {header.Rows} x {header.Columns}, but a vector has one row or one column.");
+                $"{Quoted.Path(path)} holds a matrix of {header.Rows} x {header.Columns}, but a vector has one row or one column.");
         }
         long length = header.Columns == 1 ? header.Rows : header.Columns;
-        if (length > Array.MaxLength) {
-            throw new DatasetException(
-                $"{path} holds a vector of {length} numbers, but at most {Array.MaxLength} can be held.");
+        if (length > MostPlaces(entries.Count)) {
+            throw new DatasetException(FormattableString.Invariant(
+                $"{Quoted.Path(path)} holds a vector of {length} numbers, but with {entries.Count} entries at most {MostPlaces(entries.Count)} are read."));
         }
         var x = new double[length];
         foreach (SparseMatrix.Entry entry in entries) {
             long place = entry.Row + entry.Column;
             x[place] = header.Format == MatrixMarketFormat.Array ? entry.Value : x[place] + entry.Value;
         }
+        CheckSums(path, x);
         return x;
     }
 
@@ -70,7 +76,7 @@ public static class MatrixMarket
         for (int i = 0; i < x.Length; i++) {
             if (!double.IsFinite(x[i])) {
                 throw new DatasetException(FormattableString.Invariant(
-                    $"{path} cannot be written: x[{i}] is {x[i]}, but a MatrixMarket file holds finite numbers only."));
+                    $"{Quoted.Path(path)} cannot be written: x[{i}] is {x[i]}, but a MatrixMarket file holds finite numbers only."));
             }
             text.Append(CultureInfo.InvariantCulture, $"{x[i]:R}\n");
         }
@@ -84,6 +90,21 @@ public static class MatrixMarket
             }
         });
     }
+
+    // Every number in a file is finite, but entries of one place are summed.
+    private static void CheckSums(string path, double[] values)
+    {
+        if (!Array.TrueForAll(values, double.IsFinite)) {
+            throw new DatasetException($"{Quoted.Path(path)} lists entries of one place whose sum is not finite.");
+        }
+    }
+
+    /// <summary>
+    /// How many rows, and how many columns, a file of so many entries may have. What is made of them takes memory in
+    /// proportion to rows and columns, while a file of one line can claim any number: ten million are always taken,
+    /// and more where one in a hundred has an entry.
+    /// </summary>
+    private static long MostPlaces(int entries) => Math.Min(Array.MaxLength - 1, Math.Max(10_000_000, 100L * entries));
 
     private static (MatrixMarketHeader Header, List<SparseMatrix.Entry> Entries) Read(string path)
     {

@@ -39,7 +39,7 @@ internal sealed class MatrixMarketEntries(MatrixMarketHeader header, MatrixMarke
             ReadOnlySpan<char> row = NextWord(ref rest), column = NextWord(ref rest);
             ReadOnlySpan<char> number = isPattern ? "1" : NextWord(ref rest);
             if (number.IsEmpty || column.IsEmpty || !rest.IsWhiteSpace()) {
-                throw lines.Error($"{rule}, not '{lines.Current.Trim()}'");
+                throw lines.Error($"{rule}, not {Quoted.Text(lines.Current.AsSpan().Trim())}");
             }
             Count();
             Add(Index(row, "row", header.Rows), Index(column, "column", header.Columns), Number(number));
@@ -102,10 +102,10 @@ internal sealed class MatrixMarketEntries(MatrixMarketHeader header, MatrixMarke
     private long Index(ReadOnlySpan<char> word, string name, long count)
     {
         if (!long.TryParse(word, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long index)) {
-            throw lines.Error($"the {name} '{word}' is not a whole number");
+            throw lines.Error($"the {name} {Quoted.Text(word)} is not a whole number");
         }
         if (index < 1 || index > count) {
-            throw lines.Error($"the {name} {word} is not between 1 and {count}");
+            throw lines.Error($"the {name} {Quoted.Plain(word)} is not between 1 and {count}");
         }
         return index - 1;
     }
@@ -113,13 +113,13 @@ internal sealed class MatrixMarketEntries(MatrixMarketHeader header, MatrixMarke
     private double Number(ReadOnlySpan<char> word)
     {
         if (header.Field == MatrixMarketField.Integer && !IsInteger(word)) {
-            throw lines.Error($"'{word}' is not an integer");
+            throw lines.Error($"{Quoted.Text(word)} is not an integer");
         }
         if (!double.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)) {
-            throw lines.Error($"'{word}' is not a number");
+            throw lines.Error($"{Quoted.Text(word)} is not a number");
         }
         if (!double.IsFinite(value)) {
-            throw lines.Error($"'{word}' is not a finite number");
+            throw lines.Error($"{Quoted.Text(word)} is not a finite number");
         }
         return value;
     }

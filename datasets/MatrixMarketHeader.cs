@@ -32,6 +32,7 @@ internal sealed record MatrixMarketHeader(
     long Entries)
 {
     private const string Banner = "%%MatrixMarket";
+    private const int MostWords = 64; // of a line that is taken apart; what is beyond stays one word
 
     /// <summary>Reads the banner, the comments, and the size line.</summary>
     /// <exception cref="DatasetException">One of them is missing, or says what is not supported.</exception>
@@ -78,7 +79,7 @@ internal sealed record MatrixMarketHeader(
         var sizes = new long[words.Length];
         for (int i = 0; i < words.Length; i++) {
             if (!long.TryParse(words[i], NumberStyles.None, CultureInfo.InvariantCulture, out sizes[i])) {
-                throw lines.Error($"{rule} in whole numbers of at least 0, but it has '{words[i]}'");
+                throw lines.Error($"{rule} in whole numbers of at least 0, but it has {Quoted.Text(words[i])}");
             }
         }
         (long rows, long columns) = (sizes[0], sizes[1]);
@@ -109,8 +110,8 @@ internal sealed record MatrixMarketHeader(
             }
         }
         string supported = string.Join(", ", choices.Select(choice => choice.Word));
-        throw lines.Error($"the {name} '{word}' is not supported, only {supported}");
+        throw lines.Error($"the {name} {Quoted.Text(word)} is not supported, only {supported}");
     }
 
-    private static string[] Words(string line) => line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Words(string line) => line.Split((char[]?)null, MostWords, StringSplitOptions.RemoveEmptyEntries);
 }

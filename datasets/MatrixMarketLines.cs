@@ -1,41 +1,20 @@
-using System.Globalization;
-using System.IO.Compression;
-
 namespace LsmrTorch.Datasets;
 
-/// <summary>The lines of a text file, plain or compressed by gzip, and the number of the one at hand.</summary>
-internal sealed class MatrixMarketLines : IDisposable
+/// <summary>The lines of a text file, plain or compressed by gzip, with the one at hand.</summary>
+internal sealed class MatrixMarketLines(string path) : IDisposable
 {
-    private readonly string _path;
-    private readonly StreamReader _reader;
-
-    public MatrixMarketLines(string path)
-    {
-        _path = path;
-        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
-        try {
-            bool isGzip = file.ReadByte() == 0x1f && file.ReadByte() == 0x8b;
-            file.Position = 0;
-            _reader = new StreamReader(isGzip ? new GZipStream(file, CompressionMode.Decompress) : file);
-        } catch {
-            file.Dispose();
-            throw;
-        }
-    }
+    private readonly BoundedLines _lines = new(path);
 
     /// <summary>The line at hand.</summary>
     public string Current { get; private set; } = "";
 
-    private long Number { get; set; }
-
     /// <summary>Goes to the next line; false at the end of the file.</summary>
     public bool MoveNextLine()
     {
-        if (_reader.ReadLine() is not { } line) {
+        if (_lines.Next() is not { } line) {
             return false;
         }
         Current = line;
-        Number++;
         return true;
     }
 
@@ -52,8 +31,7 @@ internal sealed class MatrixMarketLines : IDisposable
     }
 
     /// <summary>The exception for a rule broken in the line at hand.</summary>
-    public DatasetException Error(string rule)
-        => new(string.Create(CultureInfo.InvariantCulture, $"{_path}, line {Math.Max(Number, 1)}: {rule}."));
+    public DatasetException Error(string rule) => _lines.Error(rule);
 
-    public void Dispose() => _reader.Dispose();
+    public void Dispose() => _lines.Dispose();
 }

@@ -44,25 +44,25 @@ public sealed class UciTable
     {
         ArgumentNullException.ThrowIfNull(folder);
         if (!Directory.Exists(folder)) {
-            throw new DatasetException($"The folder {folder} does not exist.");
+            throw new DatasetException($"The folder {Quoted.Path(folder)} does not exist.");
         }
         string data = Path.Combine(folder, DataFile), mask = Path.Combine(folder, MaskFile);
         double[][] rows = CommaSeparated.Read(data, Number), masks = CommaSeparated.Read(mask, Bit);
         if (rows[0].Length < 2) {
-            throw new DatasetException($"{data} has one column, but a table has at least one input and a target.");
+            throw new DatasetException($"{Quoted.Path(data)} has one column, but a table has at least one input and a target.");
         }
         if (masks.Length != rows.Length) {
             throw new DatasetException(string.Create(CultureInfo.InvariantCulture,
-                $"{mask} has {masks.Length} rows, but {data} has {rows.Length}."));
+                $"{Quoted.Path(mask)} has {masks.Length} rows, but {Quoted.Path(data)} has {rows.Length}."));
         }
         return new UciTable(folder, rows, [.. masks.Select(row => row.Select(bit => bit == 1).ToArray())]);
 
-        static double Number(string text) =>
+        static double Number(ReadOnlySpan<char> text) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value)
-                ? value : throw new FormatException($"'{text}' is no finite number");
+                ? value : throw new FormatException($"{Quoted.Text(text)} is no finite number");
 
-        static double Bit(string text) =>
-            text.Trim() switch { "0" => 0, "1" => 1, _ => throw new FormatException($"a mask is 0 or 1, but is '{text}'") };
+        static double Bit(ReadOnlySpan<char> text) =>
+            text.Trim() switch { "0" => 0, "1" => 1, _ => throw new FormatException($"a mask is 0 or 1, but is {Quoted.Text(text)}") };
     }
 
     /// <summary>
@@ -70,28 +70,49 @@ public sealed class UciTable
     /// standard deviation 1 of the training examples; nothing of a test example enters into that.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no split of this number.</exception>
-    /// <exception cref="DatasetException">A column has one value in all training examples of the split.</exception>
+    /// <exception cref="DatasetException">
+    /// A column has one value, or nearly, in all training examples of the split, or a test example is so far from them that
+    /// its standardised value is no double.
+    /// </exception>
     public UciSplit Split(int number)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(number);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(number, Splits);
         double[][] train = [.. _rows.Where((_, i) => !_isTest[i][number])], test = [.. _rows.Where((_, i) => _isTest[i][number])];
         int columns = Inputs + 1;
-        var means = new double[columns];
-        var scales = new double[columns];
-        for (int j = 0; j < columns; j++) {
-            double mean = means[j] = train.Average(row => row[j]);
-            scales[j] = Math.Sqrt(train.Average(row => (row[j] - mean) * (row[j] - mean)));
-            if (!(scales[j] > 1e-12 * Math.Abs(mean))) {
-                throw new DatasetException(string.Create(CultureInfo.InvariantCulture,
-                    $"{_source}: column {j + 1} is {mean} in every training example of split {number}, so it cannot be standardised."));
-            }
-        }
-        return new UciSplit(Standardised(train, means, scales), Standardised(test, means, scales), Inputs);
+        ColumnScale[] scales = [.. Enumerable.Range(0, columns).Select(j => ScaleOf(train, j, number))];
+        return new UciSplit(Standardised(train, scales, number), Standardised(test, scales, number), Inputs);
     }
 
-    private static double[] Standardised(double[][] rows, double[] means, double[] scales) =>
-        [.. rows.SelectMany(row => row.Select((value, j) => (value - means[j]) / scales[j]))];
+    private ColumnScale ScaleOf(double[][] train, int column, int split)
+    {
+        double[] values = [.. train.Select(row => row[column])];
+        var scale = ColumnScale.Of(values);
+        if (scale.Deviation > 1e-12 * Math.Abs(scale.Mean)) {
+            return scale;
+        }
+        throw Unstandardised(column, values.All(value => value == values[0])
+            ? string.Create(CultureInfo.InvariantCulture, $"is {values[0]} in every training example of split {split}")
+            : string.Create(CultureInfo.InvariantCulture,
+                $"varies by less than 1e-12 of its values, which are near {values[0]}, in the training examples of split {split}"));
+    }
+
+    private double[] Standardised(double[][] rows, ColumnScale[] scales, int split)
+    {
+        var all = new double[rows.Length * scales.Length];
+        for (int i = 0; i < rows.Length; i++) {
+            for (int j = 0; j < scales.Length; j++) {
+                double value = scales[j].Standardised(rows[i][j]);
+                all[(i * scales.Length) + j] = double.IsFinite(value) ? value : throw Unstandardised(j,
+                    string.Create(CultureInfo.InvariantCulture,
+                        $"is {rows[i][j]} in an example of split {split}, which is out of reach of its training examples"));
+            }
+        }
+        return all;
+    }
+
+    private DatasetException Unstandardised(int column, string why) => new(string.Create(CultureInfo.InvariantCulture,
+        $"{Quoted.Path(_source)}: column {column + 1} {why}, so it cannot be standardised."));
 
     private void Check()
     {
@@ -99,13 +120,13 @@ public sealed class UciTable
             double first = _rows[0][j];
             if (_rows.All(row => row[j] == first)) {
                 throw new DatasetException(string.Create(CultureInfo.InvariantCulture,
-                    $"{_source}: column {j + 1} is {first} in every row, so it says nothing and cannot be standardised."));
+                    $"{Quoted.Path(_source)}: column {j + 1} is {first} in every row, so it says nothing and cannot be standardised."));
             }
         }
         for (int k = 0; k < Splits; k++) {
             int tests = _isTest.Count(row => row[k]);
             if (tests == 0 || tests == Count) {
-                throw new DatasetException($"{_source}: split {k} has {(tests == 0 ? "no test" : "no training")} example.");
+                throw new DatasetException($"{Quoted.Path(_source)}: split {k} has {(tests == 0 ? "no test" : "no training")} example.");
             }
         }
     }

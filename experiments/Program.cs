@@ -1,13 +1,13 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using LsmrTorch.Datasets;
 using LsmrTorch.Experiments.Benchmark;
 using LsmrTorch.Experiments.Conditioning;
 using LsmrTorch.Experiments.Conservativeness;
 using LsmrTorch.Experiments.Equivariance;
 using LsmrTorch.Experiments.FineTune;
+using LsmrTorch.Experiments.Fuzz;
 using LsmrTorch.Experiments.GpCalibration;
 using LsmrTorch.Experiments.GradientCheck;
 using LsmrTorch.Experiments.GradientCost;
@@ -44,19 +44,29 @@ internal static class Program
         new FineTuneExperiment(),
         new GpCalibrationExperiment(),
         new InertiaExperiment(),
+        new FuzzExperiment(),
     ];
+
+    private const int LongestMessage = 300; // of the parser, which repeats what was typed
 
     private static int Main(string[] args)
     {
-        NativeEnvironment.Prepare();
-        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
-        CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
-        using var stop = new CancellationTokenSource();
-        Console.CancelKeyPress += (_, pressed) => {
-            pressed.Cancel = !stop.IsCancellationRequested; // the second Ctrl-C ends the process at once
-            stop.Cancel();
+        AppDomain.CurrentDomain.UnhandledException += (_, thrown) => { // on a thread that is not this one
+            if (thrown.ExceptionObject is Exception error) {
+                Environment.Exit(LastResort.Tell(Console.Error, error));
+            }
         };
-        return Run(args, new RunConsole(Console.Out, Console.Error, !Console.IsOutputRedirected, stop.Token));
+        return LastResort.Run(Console.Error, () => {
+            NativeEnvironment.Prepare();
+            CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
+            CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
+            using var stop = new CancellationTokenSource();
+            Console.CancelKeyPress += (_, pressed) => {
+                pressed.Cancel = !stop.IsCancellationRequested; // the second Ctrl-C ends the process at once
+                stop.Cancel();
+            };
+            return Run(args, new RunConsole(Console.Out, Console.Error, !Console.IsOutputRedirected, stop.Token));
+        });
     }
 
     /// <summary>Runs a command line as if typed, with plain output.</summary>
@@ -66,26 +76,12 @@ internal static class Program
     private static int Run(string[] args, RunConsole console)
     {
         using var numbers = new InvariantNumbers();
-        Action<string> warn = sentence => console.Error.WriteLine($"Warning: {sentence}");
+        Action<string> warn = sentence => console.Error.WriteLine($"Warning: {Quoted.Escaped(sentence)}");
         Diagnostics.Warning += warn;
         try {
-            return Invoke(args, console);
-        } catch (OperationCanceledException) {
-            return Fail("Stopped; the same command with --resume goes on from the last checkpoint, if there is one.", ExitCode.Stopped);
-        } catch (Exception error) when (error is ExperimentException or DatasetException) {
-            return Fail(error.Message, ExitCode.Failure);
-        } catch (Exception error) when (error is IOException or UnauthorizedAccessException) {
-            return Fail($"A file could not be read or written: {error.Message}", ExitCode.Failure);
-        } catch (ExternalException error) when (error.Message.Contains("memory", StringComparison.OrdinalIgnoreCase)) {
-            return Fail($"The memory does not suffice: {error.Message.Split('\n')[0]}", ExitCode.Failure);
+            return LastResort.Run(console.Error, () => Invoke(args, console));
         } finally {
             Diagnostics.Warning -= warn;
-        }
-
-        int Fail(string sentence, int code)
-        {
-            console.Error.WriteLine(sentence);
-            return code;
         }
     }
 
@@ -95,7 +91,7 @@ internal static class Program
         foreach (Experiment experiment in Experiments) {
             root.Subcommands.Add(experiment.CreateCommand(console));
         }
-        ParseResult parsed = root.Parse(args);
+        ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null }); // a name may begin with @
         if (parsed.Errors.Count > 0) {
             console.Error.WriteLine(Sentence(parsed.Errors[0], parsed, args));
             return ExitCode.Misuse;
@@ -114,8 +110,9 @@ internal static class Program
         if (parsed.CommandResult.Command is RootCommand) {
             return args.Length == 0
                 ? $"Name an experiment: {names}; --help says more."
-                : $"There is no experiment '{args[0]}', only {names}.";
+                : $"There is no experiment {Quoted.Text(args[0])}, only {names}.";
         }
-        return error.Message.ReplaceLineEndings(" ");
+        string message = Quoted.Escaped(error.Message.ReplaceLineEndings(" "));
+        return message.Length <= LongestMessage ? message : message[..LongestMessage] + "…";
     }
 }

@@ -11,4 +11,6 @@ cd "$(dirname "$0")/.."
 set -- --device "$device" "$@"
 if [ "$(printf '%s\n' "$@" | grep -c -e '^--device')" -gt 1 ]; then shift 2; fi
 if [ -z "$out" ]; then set -- "$@" --out results/benchmark-gpu; fi
+# It keeps no checkpoint: started again after it was stopped, it begins anew.
+if ! printf '%s\n' "$@" | grep -q -x -e --resume -e --overwrite; then set -- "$@" --overwrite; fi
 exec dotnet "$app" benchmark "$@"

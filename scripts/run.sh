@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds, then runs the smoke presets on generated data: a network trained under constraints, in about two minutes.
-# With arguments it runs that experiment instead: ./scripts/run.sh sparsity --preset small --data DIR
+# Started again, it starts afresh. With arguments it runs that experiment instead: ./scripts/run.sh sparsity --preset small --data DIR
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/setup.sh
@@ -12,7 +12,7 @@ fi
 for name in periodic sparsity; do
     echo
     echo "== $name"
-    dotnet run --project experiments -c Release --no-build -- "$name" --preset smoke --out "results/$name-smoke"
+    dotnet run --project experiments -c Release --no-build -- "$name" --preset smoke --out "results/$name-smoke" --overwrite
 done
 echo
 echo "The plots are in results/periodic-smoke/plots and results/sparsity-smoke/plots."

@@ -78,6 +78,14 @@ public class MatrixMarketErrorTests
     }
 
     [Test]
+    public void Entries_of_one_place_whose_sum_overflows_are_refused()
+    {
+        string path = _folder.Write("sum.mtx", General + "2 1 2\n1 1 1.7e308\n1 1 1.7e308\n");
+        Assert.That(() => MatrixMarket.ReadMatrix(path), Throws.TypeOf<DatasetException>().With.Message.Contains("whose sum is not finite"));
+        Assert.That(() => MatrixMarket.ReadVector(path), Throws.TypeOf<DatasetException>().With.Message.Contains("whose sum is not finite"));
+    }
+
+    [Test]
     public void A_missing_file_is_named()
         => Assert.That(() => MatrixMarket.ReadMatrix(_folder["nowhere.mtx"]),
             Throws.TypeOf<DatasetException>().With.Message.EqualTo($"{_folder["nowhere.mtx"]} does not exist."));
@@ -113,6 +121,18 @@ public class MatrixMarketErrorTests
         Assert.That(() => MatrixMarket.WriteVector(path, [1, value]),
             Throws.TypeOf<DatasetException>().With.Message.Contains($"x.mtx cannot be written: x[1] is {name}"));
         Assert.That(File.ReadAllText(path), Is.EqualTo("older"));
+    }
+
+    [TestCase("/dev/no-such-device")]
+    [TestCase("/dev/../dev/no-such-device")]
+    [TestCase("/proc/self/no-such-file")]
+    public void A_name_among_the_devices_is_refused(string path)
+    {
+        if (OperatingSystem.IsWindows()) {
+            Assert.Ignore("Windows has no such folders.");
+        }
+        Assert.That(() => MatrixMarket.WriteVector(path, [1]),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("it belongs to the system"));
     }
 
     [Test]

@@ -69,6 +69,52 @@ public class UciTableTests
         Assert.That(() => table.Split(0), Throws.InstanceOf<DatasetException>().With.Message.Contains("column 1 is 1 in every training example of split 0"));
     }
 
+    // Scaled by a power of two nothing is rounded, so that the standardised numbers are the same to the bit.
+    [TestCase(660)]
+    [TestCase(1000)]
+    [TestCase(-660)]
+    [TestCase(-1010)]
+    public void The_unit_of_a_column_does_not_matter(int exponent)
+    {
+        double[] column = [1.25, -3.5, 2, 7.75, 0.5], target = [3, 1, 4, 1, 5];
+        using UciSplit plain = Of(column).Split(0), scaled = Of([.. column.Select(value => Math.ScaleB(value, exponent))]).Split(0);
+        Assert.That(Numbers(scaled), Is.EqualTo(Numbers(plain)));
+        Assert.That(Numbers(plain), Is.All.InRange(-10, 10));
+
+        UciTable Of(double[] values) => Table(
+            string.Concat(values.Zip(target, (value, y) => FormattableString.Invariant($"{value:R},{y}\n"))), "0\n0\n0\n0\n1\n");
+    }
+
+    [TestCase("1e200,1\n2e200,2\n3e200,3\n", "0\n0\n1\n")]
+    [TestCase("1e-200,1\n2e-200,2\n3e-200,3\n", "0\n0\n1\n")]
+    [TestCase("1.7e308,1\n-1.7e308,2\n-5.1e308,3\n", "0\n0\n1\n", "'-5.1e308' is no finite number")]
+    [TestCase("0.5e308,1\n1e308,2\n1.5e308,3\n", "0\n0\n1\n")]
+    public void Huge_and_tiny_values_are_standardised_rightly(string data, string mask, string? sentence = null)
+    {
+        if (sentence is not null) {
+            Assert.That(() => Table(data, mask), Throws.InstanceOf<DatasetException>().With.Message.Contains(sentence));
+            return;
+        }
+        using UciSplit split = Table(data, mask).Split(0);
+        Assert.That(Problems.Values(split.TrainInputs), Is.EqualTo(new double[] { -1, 1 }).Within(1e-12)); // mean 1.5, deviation 0.5
+        Assert.That(Problems.Values(split.TestInputs), Is.EqualTo(new double[] { 3 }).Within(1e-12));
+    }
+
+    [Test]
+    public void A_test_example_out_of_reach_of_the_training_examples_is_refused()
+    {
+        UciTable table = Table("1e-200,1\n2e-200,2\n1e200,3\n", "0\n0\n1\n");
+        Assert.That(() => table.Split(0), Throws.InstanceOf<DatasetException>()
+            .With.Message.Contains("column 1 is 1E+200 in an example of split 0, which is out of reach"));
+    }
+
+    [Test]
+    public void A_column_that_hardly_varies_is_not_said_to_be_constant()
+    {
+        UciTable table = Table("1,2\n1.0000000000000002,4\n3,5\n", "0\n0\n1\n");
+        Assert.That(() => table.Split(0), Throws.InstanceOf<DatasetException>().With.Message.Contains("column 1 varies by less than 1e-12 of its values"));
+    }
+
     [Test]
     public void Missing_files_are_named()
     {

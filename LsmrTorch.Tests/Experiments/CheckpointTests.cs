@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Nodes;
 using LsmrTorch.Experiments.Running;
 using NUnit.Framework;
@@ -56,6 +59,52 @@ public class CheckpointTests
         }
         Assert.That(() => Checkpoint.Load(_path), Throws.TypeOf<ExperimentException>().With.Message.Contains(sentence));
     }
+
+    [Test]
+    public void A_checkpoint_of_an_older_version_is_refused_by_its_mark()
+    {
+        byte[] bytes = File.ReadAllBytes(_path);
+        bytes["LsmrTorch ckpt ".Length] = (byte)'1';
+        File.WriteAllBytes(_path, bytes);
+        Assert.That(() => Checkpoint.Load(_path),
+            Throws.TypeOf<ExperimentException>().With.Message.Contains("is of an older version of this program"));
+    }
+
+    // Someone who can make a checksum can write anything: nothing of it may reach libtorch unchecked.
+    [TestCase("\"Float32\"", "\"Complex128\"")]
+    [TestCase("\"Float32\"", "\"77\"")]
+    [TestCase("\"Float32\"", "77")]
+    [TestCase("[3,2]", "[3,-2]")]
+    [TestCase("[3,2]", "[4611686018427387904,8]")]
+    [TestCase("[3,2]", "[3000000000,200]")]
+    [TestCase("[3,2]", "[3,1]")]
+    [TestCase("[3,2]", "[1.5,4]")]
+    [TestCase("[3,2]", "null")]
+    [TestCase("\"name\":\"a\"", "\"name\":\"b\"")]
+    [TestCase("\"name\":\"a\"", "\"name\":null")]
+    [TestCase("\"state\"", "\"other\"")]
+    [TestCase("\"tensors\":[", "\"tensors\":[7,")]
+    [TestCase("{", "[")]
+    public void A_header_that_lies_is_refused_though_the_checksum_is_right(string found, string replaced)
+    {
+        byte[] bytes = File.ReadAllBytes(_path);
+        int length = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(16));
+        string header = Encoding.UTF8.GetString(bytes, 24, length);
+        Assert.That(header, Does.Contain(found));
+        int at = header.IndexOf(found, StringComparison.Ordinal);
+        byte[] changed = Encoding.UTF8.GetBytes(header[..at] + replaced + header[(at + found.Length)..]);
+        byte[] lengths = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(lengths, changed.Length);
+        byte[] content = [.. bytes[..16], .. lengths, .. changed, .. bytes[(24 + length)..^32]];
+        File.WriteAllBytes(_path, [.. content, .. SHA256.HashData(content)]);
+        Check.LeavesNoTensors(() => Assert.That(() => Checkpoint.Load(_path),
+            Throws.TypeOf<ExperimentException>().With.Message.Contains("is damaged (its header cannot be read)")));
+    }
+
+    [TestCase("/dev/zero")]
+    [TestCase("/no/such/checkpoint")]
+    public void What_is_no_file_is_refused(string path) =>
+        Assert.That(() => Checkpoint.Load(path), Throws.TypeOf<ExperimentException>());
 
     [Test]
     public void A_single_flipped_bit_is_noticed([Values(20, 100, 250)] int place)

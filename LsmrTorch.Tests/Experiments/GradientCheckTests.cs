@@ -68,7 +68,7 @@ public class GradientCheckTests : ExperimentRunTests
         string file = WriteCases(Case, Case.Replace("[0.5, 0.5, 0]", "[0.5, 0.50001, 0]"), Case.Replace("\"dL_ddamp\": 0", "\"dL_ddamp\": 1e-3"));
         (int code, string output) = Run("cases", s_one with { Cases = file });
         JsonObject figures = Figures("cases");
-        Assert.That(code, Is.Zero);
+        Assert.That(code, Is.EqualTo(1));
         Assert.That(output, Does.Contain("by hand").And.Contain("2 over 1e-6, 0 failed"));
         Assert.That(Number(figures, "case_0_worst"), Is.AtMost(1e-14));
         Assert.That(Number(figures, "case_1_worst"), Is.EqualTo(1e-5 / Math.Sqrt(0.5)).Within(1).Percent);
@@ -148,6 +148,17 @@ public class GradientCheckTests : ExperimentRunTests
     {
         File.WriteAllText(Folder["cases.json"], $"{{\"note\": \"\", \"small\": [{string.Join(",", cases)}], \"real\": [{{\"name\": \"elsewhere\"}}]}}");
         return Folder["cases.json"];
+    }
+
+    [Test]
+    public void A_goal_that_is_missed_makes_the_exit_code_one()
+    {
+        var (output, error) = (new StringWriter(), new StringWriter());
+        var console = new RunConsole(output, error, false, CancellationToken.None);
+        int code = new GradientCheckExperiment().Execute(s_one with { GoalFloat64 = 1e-18 }, Settings("missed"), console);
+        Assert.That(code, Is.EqualTo(1));
+        Assert.That(error.ToString(), Does.Match(@"^The check failed: \d+ float64 cells are over the goal\.\s*$"));
+        Assert.That(Number(Figures("missed"), "cells_over_goal_float64"), Is.AtLeast(1));
     }
 
     private RunSettings Settings(string name) => new() { Out = Folder[name], Seed = 5 };

@@ -16,10 +16,8 @@ internal sealed class BenchmarkExperiment() : TrainingExperiment<BenchmarkSizes>
     public override Command CreateCommand(RunConsole console)
     {
         var common = new CommonOptions();
-        var python = new Option<string?>("--python") {
-            Description = "The interpreter with SciPy, or on a GPU with CuPy, matfree, lineax (/usr/bin/python3, then python3).",
-            HelpName = "PATH",
-        };
+        Option<string?> python = Options.Text("--python",
+            "The interpreter with SciPy, or on a GPU with CuPy, matfree, lineax (/usr/bin/python3, then python3).", "PATH");
         var command = new Command(Name, Description);
         common.AddTo(command);
         command.Options.Add(python);
@@ -55,7 +53,7 @@ internal sealed class BenchmarkExperiment() : TrainingExperiment<BenchmarkSizes>
         string[] interpreters = sizes.Python is string python ? [python] : ["/usr/bin/python3", "python3"];
         foreach (string name in context.Device.type == DeviceType.CUDA ? new[] { "cupy", "matfree", "lineax" } : ["scipy"]) {
             try {
-                others.Add(OtherSolver.Start(name, interpreters));
+                others.Add(OtherSolver.Start(name, interpreters, context.Folder.TemporaryPath));
             } catch (OtherSolverException error) {
                 missing.Add(error.Message);
                 context.Console.Out.WriteLine($"{error.Message} Its figures are left out.");

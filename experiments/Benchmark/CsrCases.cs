@@ -29,7 +29,7 @@ internal static class CsrCases
             return null;
         }
         string file = Path.Combine(data, "matrices", "well1033.mtx.gz");
-        return File.Exists(file) ? file : throw new ExperimentException($"There is no {file}: without --data a generated matrix takes its place.");
+        return File.Exists(file) ? file : throw new ExperimentException($"There is no {Quoted.Path(file)}: without --data a generated matrix takes its place.");
     }
 
     /// <summary>well1033 from its file, or without one a generated matrix as large, which is named generated1033.</summary>

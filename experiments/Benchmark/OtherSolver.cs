@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using LsmrTorch.Datasets;
 using LsmrTorch.Experiments.Running;
 using TorchSharp;
 
@@ -35,14 +36,17 @@ internal sealed class OtherSolver : IDisposable
     /// <summary>Whether it takes CSR matrices.</summary>
     public bool TakesCsr => Name is "scipy" or "cupy";
 
-    /// <summary>Starts it by the first of the interpreters that has its package.</summary>
+    /// <summary>
+    /// Starts it by the first of the interpreters that has its package. Its files are in a folder of its own below
+    /// <paramref name="temporary"/>, or the system's where that is null.
+    /// </summary>
     /// <exception cref="OtherSolverException">None has; the message has each one's reason.</exception>
-    public static OtherSolver Start(string name, IReadOnlyList<string> interpreters)
+    public static OtherSolver Start(string name, IReadOnlyList<string> interpreters, string? temporary = null)
     {
         var reasons = new List<string>();
         foreach (string interpreter in interpreters) {
             try {
-                return Start(name, interpreter);
+                return Start(name, interpreter, temporary);
             } catch (OtherSolverException error) {
                 reasons.Add(error.Message);
             }
@@ -76,7 +80,7 @@ internal sealed class OtherSolver : IDisposable
             || !int.TryParse(answer[0], NumberStyles.None, CultureInfo.InvariantCulture, out int iterations)
             || !double.TryParse(answer[1], NumberStyles.Float, CultureInfo.InvariantCulture, out double seconds)
             || iterations < 1 || iterations > maxIterations || !(seconds > 0 && double.IsFinite(seconds))) {
-            throw Fail($"answered 'ran {string.Join(' ', answer)}' when asked for at most {maxIterations} iterations");
+            throw Fail($"answered {Quoted.Text($"ran {string.Join(' ', answer)}")} when asked for at most {maxIterations} iterations");
         }
         return new TimedSolve(iterations, seconds);
     }
@@ -97,9 +101,11 @@ internal sealed class OtherSolver : IDisposable
         _folder.Delete(recursive: true);
     }
 
-    private static OtherSolver Start(string name, string interpreter)
+    private static OtherSolver Start(string name, string interpreter, string? temporary)
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("lsmrtorch-benchmark-");
+        DirectoryInfo folder = temporary is null
+            ? Directory.CreateTempSubdirectory("lsmrtorch-benchmark-")
+            : Directory.CreateDirectory(Path.Combine(temporary, Guid.NewGuid().ToString("N")));
         OtherSolver? solver = null;
         try {
             string script = Path.Combine(folder.FullName, Script);
@@ -120,7 +126,7 @@ internal sealed class OtherSolver : IDisposable
             return solver;
         } catch (Win32Exception) {
             folder.Delete(recursive: true);
-            throw new OtherSolverException($"There is no {interpreter} to run {name} by.");
+            throw new OtherSolverException($"There is no {Quoted.Path(interpreter)} to run {name} by.");
         } catch (OtherSolverException) {
             solver?.Dispose();
             throw;
@@ -162,10 +168,10 @@ internal sealed class OtherSolver : IDisposable
         }
         string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (words is ["error", .. string[] reason]) {
-            throw Fail($"says: {string.Join(' ', reason)}");
+            throw Fail($"says: {Quoted.Escaped(string.Join(' ', reason))}");
         }
         if (words.Length == 0 || words[0] != expected) {
-            throw Fail($"answered '{line[..Math.Min(line.Length, 60)]}' where '{expected}' was due");
+            throw Fail($"answered {Quoted.Text(line)} where '{expected}' was due");
         }
         return words[1..];
     }

@@ -114,7 +114,7 @@ internal sealed class ConservativenessRun(ConservativenessSizes sizes, RunContex
         if (context.Begin() is not var (state, tensors)) {
             return null;
         }
-        _state = state.Deserialize<ConservativenessState>()!;
+        _state = Checkpoint.StateOf<ConservativenessState>(state);
         int steps = _state.Step % sizes.Steps;
         progress.StartFrom((_state.Step / sizes.Steps * Cost(sizes.Steps)) + Cost(steps));
         progress.Say($"Going on after step {_state.Step} of {sizes.Steps * Fields}.");

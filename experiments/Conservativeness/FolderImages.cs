@@ -48,7 +48,7 @@ internal static class FolderImages
             progress.Clear();
             return count >= TestShare
                 ? cat(batches)
-                : throw new ExperimentException($"{root} has {count} images that can be read, which is too few to train on and to test.");
+                : throw new ExperimentException($"{Quoted.Path(root)} has {count} images that can be read, which is too few to train on and to test.");
         }
     }
 }

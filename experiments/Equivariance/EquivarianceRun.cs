@@ -103,7 +103,7 @@ internal sealed class EquivarianceRun(EquivarianceSizes sizes, RunContext contex
         if (context.Begin() is not var (state, tensors)) {
             return [];
         }
-        _state = state.Deserialize<EquivarianceState>()!;
+        _state = Checkpoint.StateOf<EquivarianceState>(state);
         _progress.StartFrom((long)EpochsDone * Parts);
         _progress.Say($"Going on after epoch {EpochsDone} of {sizes.Seeds * sizes.Epochs}.");
         return tensors;

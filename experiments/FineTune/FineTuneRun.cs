@@ -120,7 +120,7 @@ internal sealed class FineTuneRun : IDisposable
         if (_context.Begin() is not var (state, tensors)) {
             return;
         }
-        _state = state.Deserialize<FineTuneState>()!;
+        _state = Checkpoint.StateOf<FineTuneState>(state);
         progress.StartFrom(_state.Step);
         progress.Say($"Going on after step {_state.Step} of {_sizes.Steps}.");
         foreach (FineTuneLane lane in _lanes) {

@@ -11,8 +11,8 @@ internal sealed class GpCalibrationExperiment() : TrainingExperiment<GpSizes>(
     public override Command CreateCommand(RunConsole console)
     {
         var options = new CommonOptions();
-        var kernel = new Option<string>("--kernel") { Description = $"One of {string.Join(", ", GpProblem.KernelNames)} ({GpSizes.FirstKernel}).", HelpName = "NAME", DefaultValueFactory = _ => GpSizes.FirstKernel };
-        kernel.AcceptOnlyFromAmong([.. GpProblem.KernelNames]);
+        Option<string> kernel = Options.Choice("--kernel", "The kernel.",
+            [GpSizes.FirstKernel, .. GpProblem.KernelNames.Where(name => name != GpSizes.FirstKernel)]);
         var command = new Command(Name, Description);
         options.AddTo(command);
         command.Options.Add(kernel);

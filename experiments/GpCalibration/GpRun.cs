@@ -153,7 +153,7 @@ internal sealed class GpRun
         if (_context.Begin() is not var (state, _)) {
             return;
         }
-        _state = state.Deserialize<GpState>()!;
+        _state = Checkpoint.StateOf<GpState>(state);
         int done = _state.Results.Count + _state.Sweep.Count;
         _progress.StartFrom(done);
         _progress.Say($"Going on after {done} results.");

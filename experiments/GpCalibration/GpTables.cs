@@ -22,6 +22,6 @@ internal static class GpTables
             }
         }
         return found.Count > 0 ? found
-            : throw new ExperimentException($"{data} has none of the sets {string.Join(", ", sizes.Sets)}, neither itself nor in a folder uci: each is a folder with data.csv.gz and test_mask.csv.gz.");
+            : throw new ExperimentException($"{Quoted.Path(data)} has none of the sets {string.Join(", ", sizes.Sets)}, neither itself nor in a folder uci: each is a folder with data.csv.gz and test_mask.csv.gz.");
     }
 }

@@ -1,3 +1,4 @@
+using LsmrTorch.Datasets;
 using LsmrTorch.Experiments.LeastSquares;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,7 +15,7 @@ internal static class CaseCheck
     public static CaseResult Run(int index, ReferenceCase at, Device device)
     {
         (CellErrors? errors, string? failure) = Layer.Try(() => Compare(at, device));
-        return new CaseResult(index, at.Name, errors, failure);
+        return new CaseResult(index, Quoted.Plain(at.Name), errors, failure);
     }
 
     private static CellErrors Compare(ReferenceCase at, Device device)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LsmrTorch.Datasets;
 using LsmrTorch.Experiments.Running;
 
 namespace LsmrTorch.Experiments.GradientCheck;
@@ -54,6 +55,7 @@ internal sealed record ReferenceCase
 /// <summary>Reads the list <c>small</c> of a file of cases; its list <c>real</c>, rows for matrices kept elsewhere, is passed over.</summary>
 internal static class CasesFile
 {
+    private const int MostBytes = 1 << 26;
     private static readonly JsonSerializerOptions s_strict = new() { RespectNullableAnnotations = true };
 
     private sealed record Content
@@ -67,20 +69,21 @@ internal static class CasesFile
     public static IReadOnlyList<ReferenceCase> Read(string path)
     {
         if (!File.Exists(path)) {
-            throw new ExperimentException($"The cases file {path} does not exist.");
+            throw new ExperimentException($"The cases file {Quoted.Path(path)} does not exist.");
         }
         ReferenceCase?[] cases;
         try {
-            cases = JsonSerializer.Deserialize<Content>(File.ReadAllText(path), s_strict)?.Small ?? [];
-        } catch (JsonException error) {
-            throw new ExperimentException($"{path} is not a file of least-squares cases: {error.Message.ReplaceLineEndings(" ")}", error);
+            cases = JsonSerializer.Deserialize<Content>(BoundedFile.ReadText(path, MostBytes), s_strict)?.Small ?? [];
+        } catch (Exception error) when (error is JsonException or InvalidOperationException or NotSupportedException) {
+            throw new ExperimentException(
+                $"{Quoted.Path(path)} is not a file of least-squares cases: {Quoted.Reason(error.Message)}", error);
         }
         if (cases.Length == 0) {
-            throw new ExperimentException($"{path} has no cases under 'small'.");
+            throw new ExperimentException($"{Quoted.Path(path)} has no cases under 'small'.");
         }
         for (int i = 0; i < cases.Length; i++) {
             if (Fault(cases[i]) is string fault) {
-                throw new ExperimentException($"Case {i} of {path} {fault}.");
+                throw new ExperimentException($"Case {i} of {Quoted.Path(path)} {fault}.");
             }
         }
         return cases!;
@@ -104,8 +107,12 @@ internal static class CasesFile
             if (values.Length != length) {
                 return $"has {values.Length} numbers in {name} where its shape ({m}, {n}) asks for {length}";
             }
+            if (!Array.TrueForAll(values, double.IsFinite)) {
+                return $"has a number in {name} that is not finite";
+            }
         }
-        return at.Damp < 0 ? FormattableString.Invariant($"has damp {at.Damp}, which must not be negative")
+        return !double.IsFinite(at.Damp) || !double.IsFinite(at.DampGradient) ? "has a number in damp or dL_ddamp that is not finite"
+            : at.Damp < 0 ? FormattableString.Invariant($"has damp {at.Damp}, which must not be negative")
             : at.Rank < 0 || at.Rank > Math.Min(m, n) ? $"has rank {at.Rank}, which must be between 0 and {Math.Min(m, n)}"
             : null;
     }

@@ -12,17 +12,14 @@ internal sealed class GradientCheckExperiment() : TrainingExperiment<GradientChe
     public override Command CreateCommand(RunConsole console)
     {
         var common = new CommonOptions();
-        var cases = new Option<string?>("--cases") {
-            Description = "A JSON file of small problems with references, to be compared with too.",
-            HelpName = "FILE",
-        };
+        Option<string?> cases = Options.Text("--cases", "A JSON file of small problems with references, to be compared with too.", "FILE");
         var command = new Command(Name, Description);
         common.AddTo(command);
         command.Options.Add(cases);
         command.SetAction(parsed => {
             RunSettings settings = common.Read(parsed, Name);
             string? file = parsed.GetValue(cases);
-            return Execute(SizesOf(settings) with { Cases = file is null ? null : Path.GetFullPath(file) }, settings, console);
+            return Execute(SizesOf(settings) with { Cases = file is null ? null : Options.FullPath(file) }, settings, console);
         });
         return command;
     }

@@ -18,6 +18,7 @@ internal static partial class GradientCheckReport
                 + "cell that fails, or whose error is over the goal of its float type.",
             Table = Table(cells),
             Figures = figures,
+            Failure = Failure(sizes, figures, cases),
             Notes = Notes(sizes, cells, cases, figures),
             Plots = [GradientCheckPlot.Draw(sizes, cells, folder)],
         };
@@ -57,6 +58,25 @@ internal static partial class GradientCheckReport
             }
         }
         return figures;
+    }
+
+    private static string? Failure(GradientCheckSizes sizes, Dictionary<string, double> figures, IReadOnlyList<CaseResult> cases)
+    {
+        var failures = new List<string>();
+        Add("cells failed", figures["failed_cells"]);
+        Add("float64 cells are over the goal", figures["cells_over_goal_float64"]);
+        Add("float32 cells are over the goal", figures["cells_over_goal_float32"]);
+        Add("cells are over the goal beside central differences", figures["cells_over_goal_difference"]);
+        Add("cases failed", cases.Count(at => at.Errors is null));
+        Add("cases are over the goal", cases.Count(at => at.Errors?.Worst > sizes.GoalCase));
+        return failures.Count == 0 ? null : $"The check failed: {string.Join(", ", failures)}.";
+
+        void Add(string what, double count)
+        {
+            if (count != 0) {
+                failures.Add($"{count} {what}");
+            }
+        }
     }
 
     private static SummaryTable Table(IReadOnlyList<CellResult> cells)

@@ -82,7 +82,7 @@ internal sealed class InertiaRun(InertiaSizes sizes, RunContext context)
         if (context.Begin() is not var (state, tensors)) {
             return null;
         }
-        _state = state.Deserialize<InertiaState>()!;
+        _state = Checkpoint.StateOf<InertiaState>(state);
         progress.StartFrom(_state.Step);
         progress.Say($"Going on after step {_state.Step} of {Total}.");
         InertiaProblem? problem = null;

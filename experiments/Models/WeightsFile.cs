@@ -1,4 +1,5 @@
 using System.Text;
+using LsmrTorch.Datasets;
 using LsmrTorch.Experiments.Running;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,9 +15,11 @@ internal static class WeightsFile
     private const int HighestRank = 16;
     private const int LongestKey = 4096;
 
+    private const int MostEntries = 1_000_000;
+
     private sealed record Entry(string Key, ScalarType Type, long[] Shape, long Position)
     {
-        public long Bytes => Shape.Aggregate(SizeOf(Type), (bytes, side) => checked(bytes * side));
+        public long Bytes { get; } = ElementTypes.Bytes(Type, Shape);
     }
 
     /// <summary>
@@ -24,7 +27,8 @@ internal static class WeightsFile
     /// be the model's, in any order; they are compared before the first weight changes.
     /// </summary>
     /// <exception cref="ExperimentException">
-    /// The file cannot be read, is not of this format or cut short, or an entry does not fit: the first is named.
+    /// The file cannot be read, is not of this format or cut short, an entry does not fit (the first is named), or a
+    /// weight is not finite.
     /// </exception>
     public static void Load(nn.Module model, string path)
     {
@@ -35,11 +39,13 @@ internal static class WeightsFile
             List<Entry> entries = Index(stream, path);
             Compare(entries, state, path);
             foreach (Entry entry in entries) {
-                stream.Position = entry.Position;
+                Check(entry, stream, path);
+            }
+            foreach (Entry entry in entries) {
                 Fill(state[entry.Key], entry, stream);
             }
-        } catch (Exception error) when (error is IOException or UnauthorizedAccessException) {
-            throw new ExperimentException($"The weights {path} cannot be read: {error.Message}", error);
+        } catch (Exception error) when (error is IOException or UnauthorizedAccessException or NotSupportedException) {
+            throw new ExperimentException($"The weights {Quoted.Path(path)} cannot be read: {error.Message}", error);
         }
     }
 
@@ -49,7 +55,7 @@ internal static class WeightsFile
         try {
             using var reader = new BinaryReader(stream, Encoding.UTF8, leaveOpen: true);
             var entries = new List<Entry>();
-            long count = reader.Read7BitEncodedInt64();
+            long count = Bounded(reader.Read7BitEncodedInt64(), MostEntries);
             for (long i = 0; i < count; i++) {
                 int length = (int)Bounded(reader.Read7BitEncodedInt64(), LongestKey);
                 string key = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(reader.ReadBytes(length));
@@ -60,14 +66,14 @@ internal static class WeightsFile
                 }
                 var entry = new Entry(key, type, shape, stream.Position);
                 if (entry.Bytes > stream.Length - stream.Position) {
-                    throw new ExperimentException($"The weights {path} are cut short: '{key}' has {entry.Bytes} bytes, but {stream.Length - stream.Position} are left.");
+                    throw new ExperimentException($"The weights {Quoted.Path(path)} are cut short: {Quoted.Text(key)} has {entry.Bytes} bytes, but {stream.Length - stream.Position} are left.");
                 }
                 stream.Position += entry.Bytes;
                 entries.Add(entry);
             }
             return stream.Position == stream.Length ? entries : throw new FormatException("bytes are left over");
         } catch (Exception error) when (error is FormatException or EndOfStreamException or ArgumentException or OverflowException) {
-            throw new ExperimentException($"{path} is no file of weights as module.save of TorchSharp or its exportsd.py writes it.", error);
+            throw new ExperimentException($"{Quoted.Path(path)} is no file of weights as module.save of TorchSharp or its exportsd.py writes it.", error);
         }
     }
 
@@ -79,18 +85,29 @@ internal static class WeightsFile
         var seen = new HashSet<string>();
         foreach (Entry entry in entries) {
             if (!state.TryGetValue(entry.Key, out Tensor? target)) {
-                throw new ExperimentException($"The weights {path} do not fit: the model has no '{entry.Key}'.");
+                throw new ExperimentException($"The weights {Quoted.Path(path)} do not fit: the model has no {Quoted.Text(entry.Key)}.");
             }
             if (!entry.Shape.AsSpan().SequenceEqual(target.shape)) {
                 throw new ExperimentException(
-                    $"The weights {path} do not fit: '{entry.Key}' has the shape ({string.Join(", ", entry.Shape)}), but ({string.Join(", ", target.shape)}) in the model.");
+                    $"The weights {Quoted.Path(path)} do not fit: {Quoted.Text(entry.Key)} has the shape ({string.Join(", ", entry.Shape)}), but ({string.Join(", ", target.shape)}) in the model.");
             }
             if (!seen.Add(entry.Key)) {
-                throw new ExperimentException($"The weights {path} do not fit: '{entry.Key}' is in the file twice.");
+                throw new ExperimentException($"The weights {Quoted.Path(path)} do not fit: {Quoted.Text(entry.Key)} is in the file twice.");
             }
         }
         if (state.Keys.FirstOrDefault(key => !seen.Contains(key)) is string missing) {
-            throw new ExperimentException($"The weights {path} do not fit: the model's '{missing}' is not in the file.");
+            throw new ExperimentException($"The weights {Quoted.Path(path)} do not fit: the model's '{missing}' is not in the file.");
+        }
+    }
+
+    // A weight that is no number would pass through every product.
+    private static void Check(Entry entry, FileStream stream, string path)
+    {
+        using var scope = NewDisposeScope();
+        Tensor host = Read(entry, stream);
+        if (host.is_floating_point() && !host.isfinite().all().item<bool>()) {
+            throw new ExperimentException(
+                $"The weights {Quoted.Path(path)} hold a number that is not finite, in {Quoted.Text(entry.Key)}.");
         }
     }
 
@@ -98,16 +115,14 @@ internal static class WeightsFile
     {
         using var scope = NewDisposeScope();
         using IDisposable frozen = no_grad();
-        Tensor host = empty(entry.Shape, entry.Type);
-        stream.ReadExactly(host.bytes);
-        target.copy_(host);
+        target.copy_(Read(entry, stream));
     }
 
-    private static long SizeOf(ScalarType type) => type switch {
-        ScalarType.Byte or ScalarType.Int8 or ScalarType.Bool => 1,
-        ScalarType.Int16 or ScalarType.Float16 or ScalarType.BFloat16 => 2,
-        ScalarType.Int32 or ScalarType.Float32 => 4,
-        ScalarType.Int64 or ScalarType.Float64 => 8,
-        _ => throw new FormatException($"a tensor of weights is not of type {type}"),
-    };
+    private static Tensor Read(Entry entry, FileStream stream)
+    {
+        Tensor host = empty(entry.Shape, entry.Type);
+        stream.Position = entry.Position;
+        stream.ReadExactly(host.bytes);
+        return host;
+    }
 }

@@ -93,7 +93,7 @@ internal sealed class OrderRun(OrderSizes sizes, RunContext context)
         if (context.Begin() is not var (state, tensors)) {
             return null;
         }
-        _state = state.Deserialize<OrderState>()!;
+        _state = Checkpoint.StateOf<OrderState>(state);
         progress.StartFrom(StepsDone);
         progress.Say($"Going on after step {StepsDone} of {TotalSteps}.");
         if (_state.Step == 0) {

@@ -106,7 +106,7 @@ internal sealed class PeriodicRun : IDisposable
         if (_context.Begin() is not var (state, tensors)) {
             return;
         }
-        _state = state.Deserialize<PeriodicState>()!;
+        _state = Checkpoint.StateOf<PeriodicState>(state);
         foreach (PeriodicLane lane in _lanes) {
             lane.Load(tensors, _state.Step);
         }

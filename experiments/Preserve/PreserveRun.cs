@@ -23,7 +23,7 @@ internal sealed class PreserveRun(PreserveSizes sizes, RunContext context, Cifar
     {
         using var scope = NewDisposeScope();
         if (context.Begin() is var (state, tensors)) {
-            (_state, _old) = (state.Deserialize<PreserveState>()!, tensors);
+            (_state, _old) = (Checkpoint.StateOf<PreserveState>(state), tensors);
             _progress.StartFrom(CellsDone);
             _progress.Say($"Going on after {CellsDone} networks.");
         }

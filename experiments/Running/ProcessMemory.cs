@@ -16,11 +16,20 @@ internal static class ProcessMemory
     public static long PeakOf(Action action)
     {
         GiveBack();                                     // so that it is counted when it is taken again
-        File.WriteAllText(ClearRefs, "5\n");            // proc(5): the peak becomes what is resident now
-        long before = Read("VmRSS:");
+        long before = ResetPeak();
         action();
-        return Math.Max(0, Read("VmHWM:") - before);
+        return Math.Max(0, Peak() - before);
     }
+
+    /// <summary>Lets the peak begin anew; returns the bytes that are resident now.</summary>
+    public static long ResetPeak()
+    {
+        File.WriteAllText(ClearRefs, "5\n");            // proc(5): the peak becomes what is resident now
+        return Read("VmRSS:");
+    }
+
+    /// <summary>The most bytes that were resident since <see cref="ResetPeak"/>.</summary>
+    public static long Peak() => Read("VmHWM:");
 
     /// <summary>Collects garbage, and returns what native allocators hold free to the system, where they can.</summary>
     public static void GiveBack()

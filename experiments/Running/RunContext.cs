@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LsmrTorch.Datasets;
 using TorchSharp;
 
 namespace LsmrTorch.Experiments.Running;
@@ -16,13 +17,13 @@ internal sealed record RunContext(RunSettings Settings, torch.Device Device, Run
     /// </summary>
     public (JsonNode State, Dictionary<string, torch.Tensor> Tensors)? Begin()
     {
-        if (Settings.Resume && Folder.CanResume()) {
-            return Folder.Continue();
-        }
         if (Settings.Resume) {
-            Console.Error.WriteLine($"There is no checkpoint in {Folder.Root}; the run starts afresh.");
+            if (Folder.Continue() is { } held) {
+                return held;
+            }
+            Console.Error.WriteLine($"There is no checkpoint in {Quoted.Path(Folder.Root)}; the run starts afresh.");
         }
-        Folder.Start(Device);
+        Folder.Start(Device, Settings.Overwrite, Settings.Resume);
         return null;
     }
 }

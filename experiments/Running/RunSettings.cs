@@ -23,4 +23,7 @@ internal sealed record RunSettings
 
     /// <summary>Whether to go on from the checkpoint in <see cref="Out"/>.</summary>
     public bool Resume { get; init; }
+
+    /// <summary>Whether to start afresh in a folder that holds an unfinished run, or one with other options.</summary>
+    public bool Overwrite { get; init; }
 }

@@ -21,6 +21,9 @@ internal sealed record Summary
     /// <summary>Name to number, in the order in which they are written.</summary>
     public required IReadOnlyDictionary<string, double> Figures { get; init; }
 
+    /// <summary>Which of the run's checks failed, in one sentence, which makes the exit code 1; null where all held.</summary>
+    public string? Failure { get; init; }
+
     /// <summary>Sentences on how to read the table.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LsmrTorch.Datasets;
 using TorchSharp;
 
 namespace LsmrTorch.Experiments.Running;
@@ -45,7 +46,7 @@ internal abstract class TrainingExperiment<TSizes>(string name, string descripti
         if (PaperTakesDays && settings is { Preset: "paper", Device: "cpu" }) {
             console.Error.WriteLine("Warning: the preset 'paper' is the published scale, which takes days on a CPU.");
         }
-        using var folder = new RunFolder(Path.GetFullPath(settings.Out), OptionsOf(sizes, settings));
+        using var folder = new RunFolder(Options.FullPath(settings.Out), OptionsOf(sizes, settings));
         Summary summary = Train(sizes, new RunContext(settings, device, folder, console));
         folder.WriteSummary(summary, device);
 
@@ -55,15 +56,19 @@ internal abstract class TrainingExperiment<TSizes>(string name, string descripti
         foreach (string note in summary.Notes) {
             console.Out.WriteLine(note);
         }
-        console.Out.WriteLine($"Plots: {Path.Combine(settings.Out, "plots")}.");
-        console.Out.WriteLine($"Figures: {Path.Combine(settings.Out, "summary.json")}.");
+        console.Out.WriteLine($"Plots: {Quoted.Path(Path.Combine(settings.Out, "plots"))}.");
+        console.Out.WriteLine($"Figures: {Quoted.Path(Path.Combine(settings.Out, "summary.json"))}.");
+        if (summary.Failure is string failure) {
+            console.Error.WriteLine(failure);
+            return ExitCode.Failure;
+        }
         return ExitCode.Success;
     }
 
     private JsonObject OptionsOf(TSizes sizes, RunSettings settings) => new() {
         ["experiment"] = Name,
         ["preset"] = settings.Preset,
-        ["data"] = settings.Data is null ? null : Path.GetFullPath(settings.Data),
+        ["data"] = settings.Data is null ? null : Options.FullPath(settings.Data),
         ["device"] = settings.Device,
         ["seed"] = settings.Seed,
         ["threads"] = settings.Threads,

@@ -14,7 +14,7 @@ internal sealed class ScaleExperiment() : TrainingExperiment<ScaleSizes>("scale"
     /// <inheritdoc/>
     protected override Summary Train(ScaleSizes sizes, RunContext context)
     {
-        context.Folder.Start(context.Device);           // a run of minutes: it starts afresh
+        _ = context.Begin();                            // a run of minutes: it has no checkpoint
         using var run = new ScaleRun(sizes, context);
         IReadOnlyList<ScaleStep> steps = run.Run();
         ScaleStep[] plain = [.. steps.Where(step => !step.IsConstrained)], constrained = [.. steps.Where(step => step.IsConstrained)];

@@ -21,13 +21,13 @@ internal static class Solve
             tensor(matrix.Values), tensor(matrix.ColumnIndices), tensor(matrix.RowStarts), matrix.Columns);
         Tensor b = RightHandSide(settings, a);
 
-        using var folder = new RunFolder(Path.GetFullPath(settings.Out), new JsonObject {
+        using var folder = new RunFolder(Options.FullPath(settings.Out), new JsonObject {
             ["experiment"] = "solve",
             ["settings"] = JsonSerializer.SerializeToNode(settings),
-        });
-        folder.Start(CPU);
+        }) { ReplacesItsOwn = true };
+        folder.Start(CPU, settings.Overwrite);
         var iterations = new List<LsmrProgress>();
-        LsmrResult result = Lsmr.Solve(a, b, Options(settings, iterations, console.Stop));
+        LsmrResult result = Lsmr.Solve(a, b, SolverOptions(settings, iterations, console.Stop));
         foreach (LsmrProgress progress in iterations) {
             folder.WriteMetric(Metric(progress));
         }
@@ -38,9 +38,9 @@ internal static class Solve
         folder.WriteSummary(SummaryOf(settings, matrix, result, plot), CPU);
 
         console.WriteTable(Table(matrix, result));
-        console.Out.WriteLine(settings.SolutionFile is string written ? $"x: {written}." : "x is not written; --out-x FILE writes it.");
-        console.Out.WriteLine($"Plot: {Path.Combine(settings.Out, plot)}.");
-        console.Out.WriteLine($"Figures: {Path.Combine(settings.Out, "summary.json")}.");
+        console.Out.WriteLine(settings.SolutionFile is string written ? $"x: {Quoted.Path(written)}." : "x is not written; --out-x FILE writes it.");
+        console.Out.WriteLine($"Plot: {Quoted.Path(Path.Combine(settings.Out, plot))}.");
+        console.Out.WriteLine($"Figures: {Quoted.Path(Path.Combine(settings.Out, "summary.json"))}.");
         if (result.Converged) {
             return ExitCode.Success;
         }
@@ -56,10 +56,10 @@ internal static class Solve
         double[] values = MatrixMarket.ReadVector(file);
         return values.Length == a.Rows
             ? tensor(values)
-            : throw new ExperimentException($"{file} has {values.Length} numbers, but {settings.Matrix} has {a.Rows} rows.");
+            : throw new ExperimentException($"{Quoted.Path(file)} has {values.Length} numbers, but {Quoted.Path(settings.Matrix)} has {a.Rows} rows.");
     }
 
-    private static LsmrOptions Options(
+    private static LsmrOptions SolverOptions(
         SolveSettings settings, List<LsmrProgress> iterations, CancellationToken stop)
     {
         var options = new LsmrOptions {
@@ -101,7 +101,7 @@ internal static class Solve
     ]);
 
     private static Summary SummaryOf(SolveSettings settings, SparseMatrix matrix, LsmrResult result, string plot) => new() {
-        Title = $"solve: {Path.GetFileName(settings.Matrix)}",
+        Title = $"solve: {Quoted.Plain(Path.GetFileName(settings.Matrix))}",
         Question = "Which x minimises ‖A x − b‖² + λ²‖x‖², and how many iterations does LSMR need for it?",
         Table = Table(matrix, result),
         Figures = new Dictionary<string, double> {

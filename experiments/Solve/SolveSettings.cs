@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace LsmrTorch.Experiments.Solve;
 
 /// <summary>What the command line of `solve` says; null leaves the library's default.</summary>
@@ -24,4 +26,8 @@ internal sealed record SolveSettings
 
     /// <summary>The folder of the results.</summary>
     public required string Out { get; init; }
+
+    /// <summary>Whether to replace what another experiment left in <see cref="Out"/>.</summary>
+    [JsonIgnore]
+    public bool Overwrite { get; init; }
 }

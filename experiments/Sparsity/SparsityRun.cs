@@ -145,7 +145,7 @@ internal sealed class SparsityRun : IDisposable
         if (_context.Begin() is not var (state, tensors)) {
             return;
         }
-        _state = state.Deserialize<SparsityState>()!;
+        _state = Checkpoint.StateOf<SparsityState>(state);
         foreach (Lane lane in _state.Phase == SparsityState.Dense ? _dense : _further) {
             lane.Load(tensors);
         }

@@ -28,7 +28,7 @@ internal sealed class SweepRun(SweepSizes sizes, RunContext context, Cifar10 ima
     {
         using var scope = NewDisposeScope();
         if (context.Begin() is var (state, tensors)) {
-            _state = state.Deserialize<SweepState>()!;
+            _state = Checkpoint.StateOf<SweepState>(state);
             _dense = tensors;
             _epochsDone = Enumerable.Range(0, _state.Seed).Sum(seed => EpochsOf(sizes, seed)) + (_state.Cells < 0 ? 0 : _training.DenseEpochs + (_state.Cells * _training.FurtherEpochs));
             _progress.StartFrom(_epochsDone);
