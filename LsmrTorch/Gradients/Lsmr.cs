@@ -39,7 +39,9 @@ public static partial class Lsmr
         long[] columns = b.shape[A.OutputShape.Count..];
         if (options.Start is { } start)
             Require.Vector(start, "x0", [.. A.InputShape, .. columns], columns.Length == 0 ? "the operator takes" : "the operator takes, with b's columns,", A);
-        double damp = Require.NonNegative(options.Damp.Value, "damp");
+        double damp = Require.Damp(options.Damp.Value, "damp", A.dtype);
+        A.RequireUnchanged();
+        options.Preconditioner?.RequireUnchanged();
         RequireUse(A, damp, options);
 
         using var scope = NewDisposeScope();

@@ -30,14 +30,15 @@ public static class Preconditioner
     public static LinearOperator ColumnScaling(LinearOperator A, double damp = 0, int probes = 32, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(A);
-        Require.NonNegative(damp, nameof(damp));
+        Require.Damp(damp, nameof(damp), A.dtype);
+        A.RequireUnchanged();
         if (probes <= 0)
             throw new ArgumentException($"probes must be positive, but is {probes}.", nameof(probes));
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         Tensor squares = A.SquaredColumnNorms() ?? EstimateSquaredColumnNorms(A, probes, seed);
-        using Scalar damping = damp * damp, one = 1.0;
-        Tensor norms = squares.add(damping).sqrt();
+        using Scalar one = 1.0;
+        Tensor norms = squares.sqrt().hypot(tensor(damp, float64, A.device));       // damp² may leave the range
         Require.Finite(norms, "The norms of A's columns");
         Tensor inverses = norms.masked_fill(norms.logical_not(), one).reciprocal();
         return LinearOperator.Diagonal(scope.MoveToOuter(inverses.to(A.dtype)));
@@ -63,7 +64,8 @@ public static class Preconditioner
     public static LinearOperator Sketch(LinearOperator A, double damp = 0, double oversampling = 3.5, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(A);
-        Require.NonNegative(damp, nameof(damp));
+        Require.Damp(damp, nameof(damp), A.dtype);
+        A.RequireUnchanged();
         if (!(oversampling > 1 && double.IsFinite(oversampling)))
             throw new ArgumentException($"oversampling must be finite and over 1, but is {Text.Exact(oversampling)}.", nameof(oversampling));
         if (damp == 0 && A.Rows < A.Columns)
