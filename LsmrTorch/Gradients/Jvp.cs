@@ -41,7 +41,8 @@ public static partial class Lsmr
             Require.Vector(start, "x0", A.InputShape, "the operator takes", A);
         foreach ((Tensor input, Tensor tangent) in tangents)
             RequireTangent(input, tangent);
-        double damp = Require.NonNegative(options.Damp.Value, "damp");
+        double damp = Require.Damp(options.Damp.Value, "damp", A.dtype);
+        A.RequireUnchanged();
 
         using var scope = NewDisposeScope();
         using var guard = no_grad();

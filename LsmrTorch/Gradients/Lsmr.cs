@@ -43,7 +43,9 @@ public static partial class Lsmr
                 : ("the operator takes, with b's columns,", "");
             Require.Vector(start, "x0", [.. A.InputShape, .. columns], whose, A, alsoTaken);
         }
-        double damp = Require.NonNegative(options.Damp.Value, "damp");
+        double damp = Require.Damp(options.Damp.Value, "damp", A.dtype);
+        A.RequireUnchanged();
+        options.Preconditioner?.RequireUnchanged();
         RequireUse(A, damp, options);
 
         using var scope = NewDisposeScope();

@@ -47,10 +47,7 @@ internal sealed class NormalSystem(LinearOperator B, double damp, LsmrOptions op
     public Tensor? Damped(Tensor? lambda, Tensor v)
     {
         if (lambda is not null)
-            return v.mul(lambda.mul(lambda));
-        if (damp == 0)
-            return null;
-        using Scalar square = damp * damp;
-        return v.mul(square);
+            return v.mul(lambda).mul(lambda);       // λ² may leave the dtype's range
+        return damp == 0 ? null : Vectors.Product(v, damp * damp);
     }
 }

@@ -9,9 +9,11 @@ internal sealed class BlockDiagonalOperator(LinearOperator[] parts)
 {
     protected override LinearOperator Of(LinearOperator[] parts) => new BlockDiagonalOperator(parts);
 
-    protected internal override Tensor MatVec(Tensor v) => PieceByPiece(v, part => part.InputShape, (part, piece) => part.MatVec(piece));
+    protected internal override Tensor MatVec(Tensor v) =>
+        PieceByPiece(v, part => part.InputShape, part => part.OutputShape, (part, piece) => part.MatVec(piece));
 
-    protected internal override Tensor VecMat(Tensor u) => PieceByPiece(u, part => part.OutputShape, (part, piece) => part.VecMat(piece));
+    protected internal override Tensor VecMat(Tensor u) =>
+        PieceByPiece(u, part => part.OutputShape, part => part.InputShape, (part, piece) => part.VecMat(piece));
 
     protected internal override Tensor MatVecs(Tensor V) => BlockByBlock(V, part => part.InputShape, (part, block) => part.MatVecs(block));
 
@@ -24,11 +26,13 @@ internal sealed class BlockDiagonalOperator(LinearOperator[] parts)
             : new(Vectors.Flatten(norms.Select(part => part!.Value.Rows)), Vectors.Flatten(norms.Select(part => part!.Value.Columns)));
     }
 
-    private Tensor PieceByPiece(Tensor vector, Func<LinearOperator, IReadOnlyList<long>> shape, Func<LinearOperator, Tensor, Tensor> product)
+    private Tensor PieceByPiece(Tensor vector, Func<LinearOperator, IReadOnlyList<long>> shape,
+        Func<LinearOperator, IReadOnlyList<long>> image, Func<LinearOperator, Tensor, Tensor> product)
     {
         using var scope = NewDisposeScope();
         Tensor[] pieces = Vectors.Split(vector, [.. Parts.Select(part => shape(part).ToArray())]);
-        return scope.MoveToOuter(Vectors.Flatten(Parts.Zip(pieces, product)));
+        IReadOnlyList<long>[] made = [.. Parts.Select(part => image(part))];
+        return scope.MoveToOuter(Joined(made, i => product(Parts[i], pieces[i])));
     }
 
     // The same with a last dimension of columns.
@@ -37,9 +41,10 @@ internal sealed class BlockDiagonalOperator(LinearOperator[] parts)
         using var scope = NewDisposeScope();
         long count = columns.shape[^1], offset = 0;
         var products = new List<Tensor>();
-        foreach (LinearOperator part in Parts) {
+        for (int i = 0; i < Parts.Length; i++) {
+            LinearOperator part = Parts[i];
             IReadOnlyList<long> from = shape(part);
-            Tensor made = product(part, columns.narrow(0, offset, Length(from)).reshape([.. from, count]));
+            Tensor made = Keep(i, product(part, columns.narrow(0, offset, Length(from)).reshape([.. from, count])));
             products.Add(made.reshape(Length(made.shape[..^1]), count));
             offset += Length(from);
         }
@@ -55,5 +60,9 @@ public abstract partial class LinearOperator
     /// diag(A, B, …), which maps (x, y, …) to (A x, B y, …): inputs and outputs are flattened one after the other, into shapes (Σ Columns) and (Σ Rows).
     /// </summary>
     /// <exception cref="ArgumentException">No operator, or dtypes or devices that differ.</exception>
-    public static LinearOperator BlockDiagonal(params LinearOperator[] operators) => new BlockDiagonalOperator([.. operators]);
+    public static LinearOperator BlockDiagonal(params LinearOperator[] operators)
+    {
+        ArgumentNullException.ThrowIfNull(operators);
+        return new BlockDiagonalOperator([.. operators]);
+    }
 }

@@ -5,14 +5,15 @@ namespace LsmrTorch;
 
 /// <summary>A map given as a closure, with its transpose as another one or, without, by autograd.</summary>
 internal class ClosureOperator(
-    Func<Tensor, Tensor> matvec, Func<Tensor, Tensor>? vecmat,
+    ProductClosure matvec, ProductClosure? vecmat,
     IEnumerable<long> inputShape, IEnumerable<long> outputShape, ScalarType dtype, Device device)
     : LinearOperator(inputShape, outputShape, dtype, device)
 {
-    protected internal override Tensor MatVec(Tensor v) => Checked(matvec(v), v, OutputShape, "matvec");
+    protected internal override Tensor MatVec(Tensor v) => Checked(matvec.Call(v), OutputShape, "matvec");
 
     protected internal override Tensor VecMat(Tensor u) =>
-        vecmat is null ? Transpose(Record(createGraph: is_grad_enabled()), u) : Checked(vecmat(u), u, InputShape, "vecmat");
+        vecmat is null ? Transpose(Record(createGraph: is_grad_enabled()), u)
+            : Checked(vecmat.Call(u), InputShape, "vecmat");
 
     protected internal override LinearOperator Prepare() => vecmat is null ? new Recorded(this) : this;
 
@@ -31,10 +32,8 @@ internal class ClosureOperator(
         recorded.TransposeProduct(u)[0]
         ?? throw new ArgumentException("The matvec closure's result depends on other tensors that require gradients but not on its argument, so it is no linear map of it.");
 
-    private Tensor Checked(Tensor result, Tensor argument, IReadOnlyList<long> shape, string closure)
+    private Tensor Checked(Tensor result, IReadOnlyList<long> shape, string closure)
     {
-        if (ReferenceEquals(result, argument))
-            result = argument.alias();
         if (!Vectors.HasShape(result, shape))
             throw new ArgumentException($"The {closure} closure returned shape {Text.Shape(result.shape)} where the operator has {Text.Shape(shape)}.");
         if (result.dtype != dtype || result.device_type != device.type)
@@ -59,6 +58,9 @@ public abstract partial class LinearOperator
     /// <summary>
     /// A map from the closure v ↦ A v alone; the transpose comes from differentiating it, recorded once per solve.
     /// Gradients reach every tensor that the closure uses. The closure is called once here, on zeros, for its output shape.
+    /// It may return the same tensor each time, written anew: what must last is copied. A tensor that it keeps
+    /// for later calls is to be made before, or taken out of the dispose scope of the call
+    /// (<c>DetachFromDisposeScope</c>).
     /// </summary>
     /// <remarks>
     /// A closure may capture any tensors and variables, which must live, and keep their values, from a solve to the
@@ -73,13 +75,14 @@ public abstract partial class LinearOperator
         ScalarType dtype = ScalarType.Float32, Device? device = null)
     {
         ArgumentNullException.ThrowIfNull(matvec);
-        (long[] shape, long[] image) = Probe(matvec, inputShape, dtype, device);
-        return new ClosureOperator(matvec, null, shape, image, dtype, device ?? CPU);
+        var forward = new ProductClosure(matvec, "The matvec closure");
+        (long[] shape, long[] image) = Probe(forward, inputShape, dtype, device);
+        return new ClosureOperator(forward, null, shape, image, dtype, device ?? CPU);
     }
 
     /// <summary>
-    /// A map from both closures, v ↦ A v and u ↦ Aᵀu. Nothing is recorded in a solve. For what they may capture see the
-    /// other overload.
+    /// A map from both closures, v ↦ A v and u ↦ Aᵀu. Nothing is recorded in a solve. For what they may capture, and return, see
+    /// the other overload.
     /// </summary>
     /// <param name="matvec">Takes a tensor of <paramref name="inputShape"/>.</param>
     /// <param name="vecmat">Takes a tensor of the shape that <paramref name="matvec"/> returns; must be its transpose (see <see cref="Verify"/>).</param>
@@ -91,19 +94,23 @@ public abstract partial class LinearOperator
     {
         ArgumentNullException.ThrowIfNull(matvec);
         ArgumentNullException.ThrowIfNull(vecmat);
-        (long[] shape, long[] image) = Probe(matvec, inputShape, dtype, device);
-        return new ClosureOperator(matvec, vecmat, shape, image, dtype, device ?? CPU);
+        var forward = new ProductClosure(matvec, "The matvec closure");
+        (long[] shape, long[] image) = Probe(forward, inputShape, dtype, device);
+        return new ClosureOperator(forward, new ProductClosure(vecmat, "The vecmat closure"), shape, image, dtype,
+            device ?? CPU);
     }
 
     /// <summary>A map from the closure u ↦ Aᵀu alone, whose argument has A's output shape; A v comes from differentiating it.</summary>
     public static LinearOperator FromVecMat(Func<Tensor, Tensor> vecmat, ReadOnlySpan<long> outputShape,
         ScalarType dtype = ScalarType.Float32, Device? device = null) => FromMatVec(vecmat, outputShape, dtype, device).T;
 
-    private static (long[] Shape, long[] Image) Probe(Func<Tensor, Tensor> closure, ReadOnlySpan<long> shape, ScalarType dtype, Device? device)
+    private static (long[] Shape, long[] Image) Probe(ProductClosure closure, ReadOnlySpan<long> shape,
+        ScalarType dtype, Device? device)
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        long[] size = [.. shape];
-        return (size, closure(zeros(size, Require.RealFloat(dtype, "an operator"), device ?? CPU)).shape);
+        long[] size = Require.Sizes([.. shape], "The shape that an operator takes");
+        device = Require.Memory(device ?? CPU, "An operator");
+        return (size, closure.Call(zeros(size, Require.RealFloat(dtype, "an operator"), device)).shape);
     }
 }

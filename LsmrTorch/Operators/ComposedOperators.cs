@@ -8,7 +8,14 @@ internal abstract class ComposedOperator(
     LinearOperator[] parts, IEnumerable<long> inputShape, IEnumerable<long> outputShape)
     : LinearOperator(inputShape, outputShape, parts[0].dtype, parts[0].device)
 {
+    // Of each part, whether its product may be overwritten by that of a later one.
+    private readonly bool[] isOverwritten = [.. parts.Select((part, i) =>
+        part.MayReturnBuffer && parts.Skip(i + 1).Any(later => later.MayWriteBuffer))];
+
     protected LinearOperator[] Parts { get; } = parts;
+
+    /// <summary>A part's product, to be there when those of the parts after it are.</summary>
+    protected Tensor Keep(int part, Tensor product) => isOverwritten[part] ? product.clone() : product;
 
     /// <summary>The same composition of other parts.</summary>
     protected abstract LinearOperator Of(LinearOperator[] parts);
@@ -19,6 +26,17 @@ internal abstract class ComposedOperator(
 
     internal override bool Records => Parts.Any(part => part.Records);
 
+    internal override bool MayWriteBuffer => Parts.Any(part => part.MayWriteBuffer);
+
+    // Of several parts a new tensor is made.
+    internal override bool MayReturnBuffer => Parts.Length == 1 && Parts[0].MayReturnBuffer;
+
+    internal override void RequireUnchanged()
+    {
+        foreach (LinearOperator part in Parts)
+            part.RequireUnchanged();
+    }
+
     internal override bool HoldsAll => Parts.All(part => part.HoldsAll);
 
     internal override bool MayChangeUnseen => Parts.Any(part => part.MayChangeUnseen);
@@ -26,6 +44,23 @@ internal abstract class ComposedOperator(
     internal override IEnumerable<Tensor> Held => Parts.SelectMany(part => part.Held);
 
     internal override LinearOperator With(Queue<Tensor> held) => Of([.. Parts.Select(part => part.With(held))]);
+
+    // The flattened products of the parts, one after the other, each put in its place at once where a later one may
+    // overwrite it.
+    protected Tensor Joined(IReadOnlyList<long>[] shapes, Func<int, Tensor> product)
+    {
+        if (is_grad_enabled() || !isOverwritten.Contains(true))
+            return Vectors.Flatten(Parts.Select((_, i) => Keep(i, product(i))));
+        using var scope = NewDisposeScope();
+        Tensor joined = empty(shapes.Sum(Vectors.Count), dtype, device);
+        long offset = 0;
+        for (int i = 0; i < shapes.Length; i++) {
+            long length = Vectors.Count(shapes[i]);
+            joined.narrow(0, offset, length).copy_(product(i).reshape(length));
+            offset += length;
+        }
+        return scope.MoveToOuter(joined);
+    }
 
     protected static void RequireSame(IReadOnlyList<long> left, IReadOnlyList<long> right, string rule)
     {
@@ -35,10 +70,12 @@ internal abstract class ComposedOperator(
 
     protected static LinearOperator[] Alike(params LinearOperator[] parts)
     {
+        ArgumentNullException.ThrowIfNull(parts);
         if (parts.Length == 0)
             throw new ArgumentException("A composition needs at least one operator.");
+        ArgumentNullException.ThrowIfNull(parts[0], "operator");
         foreach (LinearOperator part in parts) {
-            ArgumentNullException.ThrowIfNull(part);
+            ArgumentNullException.ThrowIfNull(part, "operator");
             if (part.dtype != parts[0].dtype || part.device.ToString() != parts[0].device.ToString())
                 throw new ArgumentException($"Composed operators must agree in dtype and device, but one has {parts[0].dtype} on {parts[0].device} and another {part.dtype} on {part.device}.");
         }
@@ -84,13 +121,20 @@ internal sealed class ProductOperator : ComposedOperator
 
     protected override LinearOperator Of(LinearOperator[] parts) => new ProductOperator(parts[0], parts[1]);
 
+    internal override bool MayReturnBuffer => Parts.Any(part => part.MayReturnBuffer);
+
+    // Closures of both may write to one buffer, and read what they are given after that.
+    private Tensor Between(LinearOperator from, Tensor product) =>
+        Parts.All(part => part.MayWriteBuffer) ? from.Kept(product) : product;
+
     // A reads itself once, B (a preconditioner, say) does its products apart. Not for multi-dimensional vectors, which may be views.
     internal override Fusion Fusion => Parts[0].Fusion == Fusion.Step && InputShape.Count == 1 ? Fusion.Step : Fusion.None;
 
     internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image)
     {
         using var scope = NewDisposeScope();
-        Tensor between = Parts[1].MatVec(v).contiguous();       // of an operator that may be anyone's, for loops that look at no bounds
+        // of an operator that may be anyone's, for loops that look at no bounds
+        Tensor between = Memory.Plain(Parts[1].MatVec(v));
         Require.Vector(between, "the product with B", Parts[0].InputShape, "A, in A * B, takes", Parts[0]);
         Tensor back = empty_like(between);
         double norm = Parts[0].FusedStep(between, u, alpha, back);
@@ -101,25 +145,25 @@ internal sealed class ProductOperator : ComposedOperator
     protected internal override Tensor MatVec(Tensor v)
     {
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(Parts[0].MatVec(Parts[1].MatVec(v)));
+        return scope.MoveToOuter(Parts[0].MatVec(Between(Parts[1], Parts[1].MatVec(v))));
     }
 
     protected internal override Tensor VecMat(Tensor u)
     {
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(Parts[1].VecMat(Parts[0].VecMat(u)));
+        return scope.MoveToOuter(Parts[1].VecMat(Between(Parts[0], Parts[0].VecMat(u))));
     }
 
     protected internal override Tensor MatVecs(Tensor V)
     {
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(Parts[0].MatVecs(Parts[1].MatVecs(V)));
+        return scope.MoveToOuter(Parts[0].MatVecs(Between(Parts[1], Parts[1].MatVecs(V))));
     }
 
     protected internal override Tensor VecMats(Tensor U)
     {
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(Parts[1].VecMats(Parts[0].VecMats(U)));
+        return scope.MoveToOuter(Parts[1].VecMats(Between(Parts[0], Parts[0].VecMats(U))));
     }
 }
 
@@ -137,25 +181,25 @@ internal sealed class SumOperator : ComposedOperator
     protected internal override Tensor MatVec(Tensor v)
     {
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(Vectors.Sum(Parts[0].MatVec(v), Parts[1].MatVec(v)));
+        return scope.MoveToOuter(Vectors.Sum(Keep(0, Parts[0].MatVec(v)), Parts[1].MatVec(v)));
     }
 
     protected internal override Tensor VecMat(Tensor u)
     {
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(Vectors.Sum(Parts[0].VecMat(u), Parts[1].VecMat(u)));
+        return scope.MoveToOuter(Vectors.Sum(Keep(0, Parts[0].VecMat(u)), Parts[1].VecMat(u)));
     }
 
     protected internal override Tensor MatVecs(Tensor V)
     {
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(Vectors.Sum(Parts[0].MatVecs(V), Parts[1].MatVecs(V)));
+        return scope.MoveToOuter(Vectors.Sum(Keep(0, Parts[0].MatVecs(V)), Parts[1].MatVecs(V)));
     }
 
     protected internal override Tensor VecMats(Tensor U)
     {
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(Vectors.Sum(Parts[0].VecMats(U), Parts[1].VecMats(U)));
+        return scope.MoveToOuter(Vectors.Sum(Keep(0, Parts[0].VecMats(U)), Parts[1].VecMats(U)));
     }
 }
 
@@ -189,12 +233,22 @@ internal sealed class ScaledOperator(double factor, Tensor? scale, LinearOperato
         return scope.MoveToOuter(Times(Parts[0].VecMats(U)));
     }
 
+    internal override bool MayReturnBuffer => false;
+
     private Tensor Times(Tensor x)
     {
         if (scale is not null)
             return x.mul(scale);
         using Scalar number = factor;
         return x.mul(number);
+    }
+
+    internal override void RequireUnchanged()
+    {
+        base.RequireUnchanged();
+        if (scale is not null && scale.dim() != 0)
+            throw new ArgumentException(
+                $"An operator's factor must stay a 0-dim tensor, but now has shape {Text.Shape(scale.shape)}.");
     }
 
     internal override EntryNorms? Norms() => Parts[0].Norms()?.Times(scale is null ? factor : Vectors.Read(scale));
@@ -248,21 +302,21 @@ internal sealed class StackOperator : ComposedOperator
     protected internal override Tensor MatVec(Tensor v)
     {
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(Vectors.Flatten(Parts.Select(part => part.MatVec(v))));
+        return scope.MoveToOuter(Joined([.. Parts.Select(part => part.OutputShape)], i => Parts[i].MatVec(v)));
     }
 
     protected internal override Tensor VecMat(Tensor u)
     {
         using var scope = NewDisposeScope();
         Tensor[] pieces = Vectors.Split(u, [.. Parts.Select(part => part.OutputShape.ToArray())]);
-        Tensor[] products = [.. Parts.Zip(pieces, (part, piece) => part.VecMat(piece))];
+        Tensor[] products = [.. Parts.Select((part, i) => Keep(i, part.VecMat(pieces[i])))];
         return scope.MoveToOuter(products.Aggregate(Vectors.Sum));
     }
 
     protected internal override Tensor MatVecs(Tensor V)
     {
         using var scope = NewDisposeScope();
-        Tensor[] products = [.. Parts.Select(part => part.MatVecs(V).reshape(part.Rows, V.shape[^1]))];
+        Tensor[] products = [.. Parts.Select((part, i) => Keep(i, part.MatVecs(V)).reshape(part.Rows, V.shape[^1]))];
         return scope.MoveToOuter(products.Length == 1 ? products[0] : cat(products));
     }
 
@@ -271,9 +325,10 @@ internal sealed class StackOperator : ComposedOperator
         using var scope = NewDisposeScope();
         var products = new List<Tensor>();
         long offset = 0;
-        foreach (LinearOperator part in Parts) {
+        for (int i = 0; i < Parts.Length; i++) {
+            LinearOperator part = Parts[i];
             Tensor piece = U.narrow(0, offset, part.Rows).reshape([.. part.OutputShape, U.shape[^1]]);
-            products.Add(part.VecMats(piece));
+            products.Add(Keep(i, part.VecMats(piece)));
             offset += part.Rows;
         }
         return scope.MoveToOuter(products.Aggregate(Vectors.Sum));
@@ -300,18 +355,49 @@ public abstract partial class LinearOperator
     public static LinearOperator operator +(LinearOperator A, LinearOperator B) => new SumOperator(A, B);
 
     /// <summary>v ↦ s A v.</summary>
-    /// <exception cref="ArgumentException">s is not finite.</exception>
-    public static LinearOperator operator *(double s, LinearOperator A) => double.IsFinite(s)
-        ? new ScaledOperator(s, null, A)
-        : throw new ArgumentException($"An operator's factor must be finite, but is {Text.Exact(s)}.", nameof(s));
+    /// <exception cref="ArgumentException">s is not finite, or out of the range of the operator's dtype.</exception>
+    public static LinearOperator operator *(double s, LinearOperator A)
+    {
+        ArgumentNullException.ThrowIfNull(A);
+        if (!double.IsFinite(s))
+            throw new ArgumentException($"An operator's factor must be finite, but is {Text.Exact(s)}.", nameof(s));
+        RequireFactor(s, A);
+        return new ScaledOperator(s, null, A);
+    }
+
+    private static void RequireFactor(double s, LinearOperator A)
+    {
+        if (!Vectors.Fits(s, A.dtype))
+            throw new ArgumentException(
+                $"An operator's factor must fit {A.dtype}, whose largest number is {Text.Number(float.MaxValue)}, but "
+                    + $"is {Text.Number(s)}.", nameof(s));
+    }
 
     /// <summary>v ↦ s A v for a 0-dim tensor; gradients reach it.</summary>
-    /// <exception cref="ArgumentException">s has dimensions.</exception>
-    public static LinearOperator operator *(Tensor s, LinearOperator A) => s.dim() == 0
-        ? new ScaledOperator(1, s, A)
-        : throw new ArgumentException($"An operator's factor must be a number or a 0-dim tensor, but has shape {Text.Shape(s.shape)}; use Diagonal for entries.", nameof(s));
+    /// <exception cref="ArgumentException">
+    /// s has dimensions, is complex, or is out of the range of the operator's dtype.
+    /// </exception>
+    public static LinearOperator operator *(Tensor s, LinearOperator A)
+    {
+        Require.Strided(s, nameof(s));
+        ArgumentNullException.ThrowIfNull(A);
+        if (s.dim() != 0)
+            throw new ArgumentException(
+                $"An operator's factor must be a number or a 0-dim tensor, but has shape {Text.Shape(s.shape)}; use "
+                    + $"Diagonal for entries.", nameof(s));
+        if (s.is_complex())
+            throw new ArgumentException($"An operator's factor must be real, but is {s.dtype}.", nameof(s));
+        // elsewhere a look at it would wait for the device
+        if (s.dtype == ScalarType.Float64 && s.device_type == DeviceType.CPU)
+            RequireFactor(Vectors.Read(s), A);
+        return new ScaledOperator(1, s, A);
+    }
 
     /// <summary>[A; B; …]: all take the same; the outputs are flattened one after the other into shape (Σ Rows).</summary>
     /// <exception cref="ArgumentException">No operator, or shapes, dtypes or devices that differ.</exception>
-    public static LinearOperator Stack(params LinearOperator[] operators) => new StackOperator([.. operators]);
+    public static LinearOperator Stack(params LinearOperator[] operators)
+    {
+        ArgumentNullException.ThrowIfNull(operators);
+        return new StackOperator([.. operators]);
+    }
 }

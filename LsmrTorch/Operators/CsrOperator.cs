@@ -7,7 +7,8 @@ namespace LsmrTorch;
 internal sealed class CsrOperator : LinearOperator
 {
     private readonly Tensor values, columnOf, rowOf, rowStarts;
-    private readonly CsrArrays? own;                // for the loops of our own, where the arrays suit them
+    private readonly CsrArrays? prepared;           // for the loops of our own, while a solve lasts
+    private nint address;                           // of the values, where their layout was seen
     private readonly DeviceCsr? places;             // for libtorch's CSR tensors, elsewhere than on the CPU
     private readonly (Tensor A, Tensor T)? sparse;  // those tensors, while a solve lasts
 
@@ -15,12 +16,53 @@ internal sealed class CsrOperator : LinearOperator
         : base([columns], [rowStarts.numel() - 1], values.dtype, values.device)
     {
         (this.values, this.columnOf, this.rowOf, this.rowStarts, this.places) = (values, columnOf, rowOf, rowStarts, places);
-        if (places is null && values.device_type == DeviceType.CPU && values.numel() > 0 && values.is_contiguous())
-            own = new CsrArrays(values, columnOf, rowStarts, columns, IsScattered: false);
     }
 
-    private CsrOperator(CsrOperator A, CsrArrays? own, (Tensor, Tensor)? sparse) : this(A.values, A.columnOf, A.rowOf, A.rowStarts, A.Columns, A.places) =>
-        (this.own, this.sparse) = (own, sparse);
+    private CsrOperator(CsrOperator A, CsrArrays? prepared, (Tensor, Tensor)? sparse)
+        : this(A.values, A.columnOf, A.rowOf, A.rowStarts, A.Columns, A.places)
+    {
+        (this.prepared, this.sparse) = (prepared, sparse);
+        if (prepared is not null)
+            address = Memory.Address(values);
+    }
+
+    /// <summary>The same places with other values, in the same order.</summary>
+    public CsrOperator With(Tensor others) => new(others, columnOf, rowOf, rowStarts, Columns, places);
+
+    internal override bool MayWriteBuffer => false;
+
+    internal override void RequireUnchanged()
+    {
+        Require.Unchanged(values, "The values", [columnOf.numel()], dtype, device.type);
+        if (prepared is not null)
+            RequireLayout();
+    }
+
+    // The arrays for the loops of our own, where they suit them: as they are now, since set_ can change the values.
+    private CsrArrays? Own()
+    {
+        if (prepared is not null) {
+            if (Memory.Address(values) != address)
+                RequireLayout();
+            return prepared;
+        }
+        if (places is not null || values.numel() == 0 || !Suits())
+            return null;
+        return new CsrArrays(values, columnOf, rowStarts, Columns, IsScattered: false);
+    }
+
+    private bool Suits() =>
+        values.device_type == DeviceType.CPU && values.dtype == dtype && values.numel() == columnOf.numel()
+        && !Memory.IsNegative(values) && values.is_contiguous();
+
+    private void RequireLayout()
+    {
+        if (!Suits())
+            throw new ArgumentException(
+                $"The values of an operator must stay contiguous, and {columnOf.numel()} of {dtype}, while it is "
+                    + $"used, but are now {values.numel()} of {values.dtype}; make the operator anew.");
+        address = Memory.Address(values);
+    }
 
     // 32 bits a column make steps a quarter faster where the matrix comes from memory, for half the size of the columns once more;
     // where it stays in the cache they bring nothing.
@@ -28,37 +70,55 @@ internal sealed class CsrOperator : LinearOperator
     {
         if (places is { } found && sparse is null)
             return new CsrOperator(this, null, found.Matrices(values, Rows, Columns));
-        return own is { } arrays && columnOf.numel() >= 1 << 16 && Columns <= int.MaxValue && arrays.ColumnOf.dtype == ScalarType.Int64
+        if (prepared is not null || Own() is not { } arrays)
+            return this;
+        return columnOf.numel() >= 1 << 16 && Columns <= int.MaxValue
             ? new CsrOperator(this, arrays with { ColumnOf = columnOf.to(int32), IsScattered = FusedCsr.IsScattered(columnOf, Columns) }, null)
-            : this;
+            : new CsrOperator(this, arrays, null);
     }
 
-    internal override Fusion Fusion => own is null ? Fusion.None : Fusion.Step;
+    internal override Fusion Fusion => Own() is null ? Fusion.None : Fusion.Step;
 
-    internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image) => FusedCsr.Step(own!.Value, v, u, alpha, image);
+    internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image)
+    {
+        if (Own() is not { } arrays)
+            throw new InvalidOperationException(
+                "The values of a sparse matrix were changed in shape while it was multiplied with.");
+        return FusedCsr.Step(arrays, v, u, alpha, image);
+    }
 
     protected internal override Tensor MatVec(Tensor v) =>
-        sparse is { } by ? by.A.mv(v) : IsOurs(v, Columns, 1) ? Product(v, [Rows], isTransposed: false) : Gather(v, columnOf, rowOf, Rows);
+        sparse is { } by ? by.A.mv(v)
+            : Ours(v, Columns, 1) is { } own ? Product(own, v, [Rows], isTransposed: false)
+            : Gather(v, columnOf, rowOf, Rows);
 
     protected internal override Tensor VecMat(Tensor u) =>
-        sparse is { } by ? by.T.mv(u) : IsOurs(u, Rows, 1) ? Product(u, [Columns], isTransposed: true) : Gather(u, rowOf, columnOf, Columns);
+        sparse is { } by ? by.T.mv(u)
+            : Ours(u, Rows, 1) is { } own ? Product(own, u, [Columns], isTransposed: true)
+            : Gather(u, rowOf, columnOf, Columns);
 
     protected internal override Tensor MatVecs(Tensor V) =>
-        sparse is { } by ? by.A.mm(V) : IsOurs(V, Columns, 2) ? Product(V, [Rows, V.size(1)], isTransposed: false) : GatherColumns(V, columnOf, rowOf, Rows);
+        sparse is { } by ? by.A.mm(V)
+            : Ours(V, Columns, 2) is { } own ? Product(own, V, [Rows, V.size(1)], isTransposed: false)
+            : GatherColumns(V, columnOf, rowOf, Rows);
 
     protected internal override Tensor VecMats(Tensor U) =>
-        sparse is { } by ? by.T.mm(U) : IsOurs(U, Rows, 2) ? Product(U, [Columns, U.size(1)], isTransposed: true) : GatherColumns(U, rowOf, columnOf, Columns);
+        sparse is { } by ? by.T.mm(U)
+            : Ours(U, Rows, 2) is { } own ? Product(own, U, [Columns, U.size(1)], isTransposed: true)
+            : GatherColumns(U, rowOf, columnOf, Columns);
 
     // Autograd does not see our loops, and what does not fit is for libtorch to refuse.
-    private bool IsOurs(Tensor x, long length, long dimensions) =>
-        own is not null && !(is_grad_enabled() && (values.requires_grad || x.requires_grad))
-        && x.dtype == dtype && x.device_type == DeviceType.CPU && x.dim() == dimensions && x.size(0) == length;
+    private CsrArrays? Ours(Tensor x, long length, long dimensions) =>
+        !(is_grad_enabled() && (values.requires_grad || x.requires_grad))
+        && x.dtype == dtype && x.device_type == DeviceType.CPU && x.dim() == dimensions && x.size(0) == length
+            ? Own()
+            : null;
 
-    private Tensor Product(Tensor x, long[] shape, bool isTransposed)
+    private Tensor Product(in CsrArrays own, Tensor x, long[] shape, bool isTransposed)
     {
-        using Tensor from = x.contiguous();
+        using Tensor from = Memory.Plain(x);
         Tensor result = empty(shape, dtype, device);
-        CsrProducts.Write(own!.Value, from, result, isTransposed);
+        CsrProducts.Write(own, from, result, isTransposed);
         return result;
     }
 
@@ -82,7 +142,7 @@ internal sealed class CsrOperator : LinearOperator
 
     internal override EntryNorms? Norms()
     {
-        if (own is { } arrays && EntrySquares.Norms(arrays) is { } found && Vectors.Norm(found.Rows) is > 1e-100 and < 1e150)
+        if (Own() is { } arrays && EntrySquares.Norms(arrays) is { } found && Vectors.Norm(found.Rows) is > 1e-100 and < 1e150)
             return found;
         using var scope = NewDisposeScope();
         using Scalar width = Columns, one = 1;
@@ -135,7 +195,7 @@ public abstract partial class LinearOperator
         using var scope = NewDisposeScope();
         using var guard = no_grad();
         foreach ((Tensor x, string name) in new[] { (values, nameof(values)), (columnIndices, nameof(columnIndices)), (rowStarts, nameof(rowStarts)) }) {
-            ArgumentNullException.ThrowIfNull(x, name);
+            Require.Strided(x, name);
             if (x.dim() != 1)
                 throw new ArgumentException($"{name} must have one dimension, but has shape {Text.Shape(x.shape)}.", name);
         }
@@ -148,12 +208,23 @@ public abstract partial class LinearOperator
             throw new ArgumentException($"There are {entries} values but {columnIndices.numel()} column indices.", nameof(columnIndices));
         if (rows < 0)
             throw new ArgumentException("rowStarts must have an entry more than there are rows, but is empty.", nameof(rowStarts));
-        Tensor starts = rowStarts.to(int64, copy: true).contiguous(), lengths = starts.diff();
+        if (columns < 0)
+            throw new ArgumentException($"A matrix must not have fewer columns than 0, but is to have {columns}.",
+                nameof(columns));
+        (Tensor, string)[] indices = [(columnIndices, nameof(columnIndices)), (rowStarts, nameof(rowStarts))];
+        foreach ((Tensor x, string name) in indices) {
+            if (x.device.ToString() != values.device.ToString())
+                throw new ArgumentException(
+                    $"{name} must lie where the values do, on {values.device}, but lies on {x.device}.", name);
+        }
+        Tensor starts = Memory.Plain(rowStarts.to(int64, copy: true)), lengths = starts.diff();
         if (starts[0].item<long>() != 0 || starts[-1].item<long>() != entries || (rows > 0 && lengths.min().item<long>() < 0))
             throw new ArgumentException($"rowStarts must rise from 0 to the number of values, {entries}.", nameof(rowStarts));
         if (entries > 0 && (columnIndices.min().to(int64).item<long>() < 0 || columnIndices.max().to(int64).item<long>() >= columns))
-            throw new ArgumentException($"Column indices must lie between 0 and {columns - 1}.", nameof(columnIndices));
-        Tensor columnOf = columnIndices.to(int64, copy: true).contiguous();
+            throw new ArgumentException(columns == 0
+                ? $"A matrix without columns has no values, but there are {entries}."
+                : $"Column indices must lie between 0 and {columns - 1}.", nameof(columnIndices));
+        Tensor columnOf = Memory.Plain(columnIndices.to(int64, copy: true));
         using Scalar count = rows;
         Tensor rowOf = arange(count, int64, values.device).repeat_interleave(lengths);
         DeviceCsr? places = null;

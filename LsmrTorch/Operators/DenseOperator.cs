@@ -17,8 +17,6 @@ internal sealed class DenseOperator : LinearOperator
     {
         this.matrix = matrix;
         this.fused = fused;
-        // A transposed view of a row-major matrix, or one that is column-major, is read by its columns.
-        Fusion = FusedDense.Fits(matrix, false) ? Fusion.Step : FusedDense.Fits(matrix, true) ? Fusion.Transposed : Fusion.None;
     }
 
     protected internal override Tensor MatVec(Tensor v) => matrix.mv(v);
@@ -42,9 +40,22 @@ internal sealed class DenseOperator : LinearOperator
         return scope.MoveToOuter(U.t().mm(matrix).t().contiguous());
     }
 
-    internal override Fusion Fusion { get; }
+    // A transposed view of a row-major matrix, or one that is column-major, is read by its columns.
+    internal override Fusion Fusion =>
+        fused is not null ? (fused.IsTransposed ? Fusion.Transposed : Fusion.Step)
+        : FusedDense.Fits(matrix, false) ? Fusion.Step
+        : FusedDense.Fits(matrix, true) ? Fusion.Transposed
+        : Fusion.None;
 
     protected internal override LinearOperator Prepare() => Fusion == Fusion.None ? this : new DenseOperator(matrix, Kernel());
+
+    internal override bool MayWriteBuffer => false;
+
+    internal override void RequireUnchanged()
+    {
+        Require.Unchanged(matrix, "The matrix", [OutputShape[0], InputShape[0]], dtype, device.type);
+        fused?.RequireLayout();
+    }
 
     internal override double FusedStep(Tensor v, Tensor u, double alpha, Tensor image) => (fused ?? Kernel()).Step(v, u, alpha, image);
 
@@ -76,13 +87,16 @@ internal sealed class DenseOperator : LinearOperator
 
 public abstract partial class LinearOperator
 {
-    /// <summary>A matrix of shape (m, n), contiguous or a view; maps (n) to (m). Gradients reach the matrix.</summary>
+    /// <summary>
+    /// A matrix of shape (m, n), contiguous or a view; maps (n) to (m). Gradients reach the matrix. A sparse one is
+    /// that of <see cref="FromSparse"/>.
+    /// </summary>
     /// <exception cref="ArgumentException">Not two dimensions, or neither float32 nor float64.</exception>
     public static LinearOperator FromMatrix(Tensor matrix)
     {
         ArgumentNullException.ThrowIfNull(matrix);
         if (matrix.dim() != 2)
             throw new ArgumentException($"A matrix has two dimensions, but the tensor has shape {Text.Shape(matrix.shape)}.", nameof(matrix));
-        return new DenseOperator(matrix);
+        return Layout.Of(matrix) == Layout.Strided ? new DenseOperator(matrix) : FromSparse(matrix);
     }
 }

@@ -21,6 +21,11 @@ internal sealed class DiagonalOperator(Tensor diagonal)
 
     protected internal override Tensor VecMats(Tensor U) => MatVecs(U);
 
+    internal override bool MayWriteBuffer => false;
+
+    internal override void RequireUnchanged() =>
+        Require.Unchanged(diagonal, "The diagonal", [.. InputShape], dtype, device.type);
+
     internal override EntryNorms? Norms()
     {
         using Tensor entries = diagonal.to(float64);
@@ -53,6 +58,8 @@ internal sealed class IdentityOperator(IEnumerable<long> shape, ScalarType dtype
 
     protected internal override Tensor VecMats(Tensor U) => U.alias();
 
+    internal override bool MayWriteBuffer => false;
+
     internal override EntryNorms? Norms()
     {
         Tensor norms = ones([.. InputShape], float64, device);
@@ -71,8 +78,7 @@ public abstract partial class LinearOperator
     /// <summary>v ↦ diagonal ∘ v, for vectors of the diagonal's shape. Gradients reach the diagonal.</summary>
     public static LinearOperator Diagonal(Tensor diagonal)
     {
-        ArgumentNullException.ThrowIfNull(diagonal);
-        return new DiagonalOperator(diagonal);
+        return new DiagonalOperator(Require.Strided(diagonal, nameof(diagonal)));
     }
 
     /// <summary>v ↦ v.</summary>

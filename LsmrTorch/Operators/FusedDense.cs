@@ -28,24 +28,43 @@ internal sealed unsafe class FusedDense
     private const long Widest = 1 << 17;            // the same for a single row
 
     private readonly Tensor matrix;
-    private readonly long m, n, stride, share;
+    private readonly long m, n, stride, step, share;
     private readonly int shares;
+    private nint address;                           // where the layout was seen
 
     /// <param name="matrix">One that <see cref="Fits"/>.</param>
     /// <param name="transposed">Whether A is its transpose.</param>
     public FusedDense(Tensor matrix, bool transposed)
     {
         this.matrix = matrix;
-        (m, n, stride, _) = Layout(matrix, transposed);
+        IsTransposed = transposed;
+        (m, n, stride, step) = Layout(matrix, transposed);
+        address = Memory.Address(matrix);
         long most = Math.Clamp(m * n / WorkOfShare, 1, Math.Min(MostShares, Math.Max(1, m / FewestRows)));
         share = ((m + most - 1) / most + 3) / 4 * 4;
         shares = (int)((m + share - 1) / share);
     }
 
+    /// <summary>Whether A is the matrix's transpose.</summary>
+    public bool IsTransposed { get; }
+
+    /// <summary>
+    /// Throws where the matrix no longer lies as it did, or its numbers are others than those in memory.
+    /// </summary>
+    /// <exception cref="ArgumentException">So it is.</exception>
+    public void RequireLayout()
+    {
+        if (!Fits(matrix, IsTransposed) || Layout(matrix, IsTransposed) != (m, n, stride, step))
+            throw new ArgumentException(
+                $"The matrix of an operator must keep its shape and strides while it is used, but they are now "
+                    + $"{Text.Shape(matrix.shape)} and {Text.Shape(matrix.stride())}; make the operator anew.");
+        address = Memory.Address(matrix);
+    }
+
     /// <summary>Whether there is a step for the matrix, or for its transpose: rows of entries side by side.</summary>
     public static bool Fits(Tensor matrix, bool transposed)
     {
-        if (matrix.device_type != DeviceType.CPU || matrix.numel() == 0)
+        if (matrix.device_type != DeviceType.CPU || matrix.numel() == 0 || Memory.IsNegative(matrix))
             return false;
         (long m, long n, long stride, long step) = Layout(matrix, transposed);
         return n <= Widest && (n == 1 || step == 1) && (m == 1 || stride >= n);
@@ -55,13 +74,15 @@ internal sealed unsafe class FusedDense
     private static (long M, long N, long Stride, long Step) Layout(Tensor matrix, bool transposed)
     {
         (int row, int column) = transposed ? (1, 0) : (0, 1);
-        return (matrix.shape[row], matrix.shape[column], matrix.stride(row), matrix.stride(column));
+        return (matrix.size(row), matrix.size(column), matrix.stride(row), matrix.stride(column));
     }
 
     /// <summary>u ← A v − α u and image ← Aᵀu; returns ‖u‖. All are contiguous and of one dtype.</summary>
     /// <exception cref="ArgumentException">A vector of another length, dtype or device.</exception>
     public double Step(Tensor v, Tensor u, double alpha, Tensor image)
     {
+        if (Memory.Address(matrix) != address)
+            RequireLayout();
         Memory.RequireVector(v, n, matrix.dtype);
         Memory.RequireVector(u, m, matrix.dtype);
         Memory.RequireVector(image, n, matrix.dtype);

@@ -15,6 +15,11 @@ internal sealed class JacobianOperator(Func<Tensor, Tensor> function, Tensor at,
 
     internal override bool Records => true;
 
+    internal override bool MayReturnBuffer => false;
+
+    internal override void RequireUnchanged() =>
+        Require.Unchanged(at, "The point", [.. InputShape], dtype, device.type);
+
     internal override IEnumerable<Tensor> Held => [at];
 
     internal override LinearOperator With(Queue<Tensor> held) => new JacobianOperator(function, held.Dequeue(), valueShape);
@@ -30,10 +35,22 @@ internal sealed class JacobianOperator(Func<Tensor, Tensor> function, Tensor at,
                 point = at.detach().requires_grad_();
             }
         }
-        var recorded = new Linearization(() => function(point), [point], forwardProducts: true, differentiable);
+        var recorded = new Linearization(() => Value(function, point), [point], forwardProducts: true, differentiable);
         if (!recorded.Value.shape.SequenceEqual(OutputShape))
             throw new ArgumentException($"The function returned shape {Text.Shape(recorded.Value.shape)} where it returned {Text.Shape(OutputShape)} before.");
         return recorded;
+    }
+
+    /// <summary>The function's value at a point, which it may write to.</summary>
+    /// <exception cref="ArgumentException">It is null, or of another dtype or device than the point.</exception>
+    public static Tensor Value(Func<Tensor, Tensor> function, Tensor point)
+    {
+        Tensor value = UserFunction.Call(function, point.clone(), "The function of a Jacobian");
+        if (value.dtype != point.dtype || value.device_type != point.device_type)
+            throw new ArgumentException(
+                $"The function of a Jacobian must return the dtype and device of its argument, {point.dtype} on "
+                    + $"{point.device}, but returned {value.dtype} on {value.device}.");
+        return value;
     }
 
     private Tensor Product(Linearization recorded, Tensor v) => recorded.Product([v]) ?? zeros([.. OutputShape], dtype, device);
@@ -45,6 +62,10 @@ internal sealed class JacobianOperator(Func<Tensor, Tensor> function, Tensor at,
         : LinearOperator(jacobian.InputShape, jacobian.OutputShape, jacobian.dtype, jacobian.device)
     {
         private readonly Linearization recorded = jacobian.Record(differentiable: false);
+
+        internal override bool MayReturnBuffer => false;
+
+        internal override void RequireUnchanged() => jacobian.RequireUnchanged();
 
         protected internal override Tensor MatVec(Tensor v) => jacobian.Product(recorded, v);
 
@@ -60,12 +81,15 @@ public abstract partial class LinearOperator
     /// The function is called once here for the shape of its value, and must be deterministic; what it captures must
     /// keep its value from a solve to the last backward pass through its solution.
     /// </summary>
+    /// <exception cref="ArgumentException">
+    /// The value is null, or has another dtype or device than <paramref name="at"/>.
+    /// </exception>
     public static LinearOperator Jacobian(Func<Tensor, Tensor> function, Tensor at)
     {
         ArgumentNullException.ThrowIfNull(function);
-        ArgumentNullException.ThrowIfNull(at);
+        Require.RealFloat(Require.Strided(at, nameof(at)).dtype, "an operator");
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        return new JacobianOperator(function, at, function(at.detach()).shape);
+        return new JacobianOperator(function, at, JacobianOperator.Value(function, at.detach()).shape);
     }
 }

@@ -18,13 +18,13 @@ public abstract partial class LinearOperator
     private readonly long[] outputShape;
 
     /// <summary>Declares the shapes, the dtype (float32 or float64) and the device of both sides.</summary>
-    /// <exception cref="ArgumentException">Another dtype.</exception>
+    /// <exception cref="ArgumentException">Another dtype, a size below zero, or the device meta.</exception>
     protected LinearOperator(IEnumerable<long> inputShape, IEnumerable<long> outputShape, ScalarType dtype, Device device)
     {
-        this.inputShape = [.. inputShape];
-        this.outputShape = [.. outputShape];
+        this.inputShape = Require.Sizes([.. inputShape], "The shape that an operator takes");
+        this.outputShape = Require.Sizes([.. outputShape], "The shape that an operator returns");
         this.dtype = Require.RealFloat(dtype, "an operator");
-        this.device = device;
+        this.device = Require.Memory(device, "An operator");
     }
 
     /// <summary>The shape of v in A v.</summary>
@@ -56,8 +56,9 @@ public abstract partial class LinearOperator
     public Tensor Apply(Tensor v)
     {
         Require.Vectors(v, "v", inputShape, "the operator takes", this);
+        RequireUnchanged();
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(v.dim() > inputShape.Length ? MatVecs(v) : MatVec(v));
+        return scope.MoveToOuter(Augmented.Product(this, v));
     }
 
     /// <summary>
@@ -68,14 +69,21 @@ public abstract partial class LinearOperator
     public Tensor ApplyTranspose(Tensor u)
     {
         Require.Vectors(u, "u", outputShape, "the operator returns", this);
+        RequireUnchanged();
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(u.dim() > outputShape.Length ? VecMats(u) : VecMat(u));
+        return scope.MoveToOuter(Augmented.TransposedProduct(this, u));
     }
 
-    /// <summary>A v by operations that autograd knows; must not write to v and returns another tensor object than v.</summary>
+    /// <summary>
+    /// A v by operations that autograd knows; must not write to v and returns another tensor object than v. What is
+    /// returned may be overwritten by the next product.
+    /// </summary>
     protected internal abstract Tensor MatVec(Tensor v);
 
-    /// <summary>Aᵀu by operations that autograd knows; must not write to u and returns another tensor object than u.</summary>
+    /// <summary>
+    /// Aᵀu by operations that autograd knows; must not write to u and returns another tensor object than u. What is
+    /// returned may be overwritten by the next product.
+    /// </summary>
     protected internal abstract Tensor VecMat(Tensor u);
 
     /// <summary>A times each column of V, whose shape is <see cref="InputShape"/> and one more dimension for the columns.</summary>
@@ -84,11 +92,41 @@ public abstract partial class LinearOperator
     /// <summary>Aᵀ times each column of U, whose shape is <see cref="OutputShape"/> and one more dimension for the columns.</summary>
     protected internal virtual Tensor VecMats(Tensor U) => EachColumn(U, VecMat);
 
-    private static Tensor EachColumn(Tensor columns, Func<Tensor, Tensor> product)
+    private Tensor EachColumn(Tensor columns, Func<Tensor, Tensor> product)
     {
         using var scope = NewDisposeScope();
-        Tensor[] products = [.. columns.unbind(-1).Select(column => product(column.contiguous()))];
-        return scope.MoveToOuter(stack(products, -1));
+        Tensor[] each = columns.unbind(-1);
+        if (is_grad_enabled() || each.Length == 0)
+            return scope.MoveToOuter(stack([.. each.Select(column => Kept(product(column.contiguous())))], -1));
+        Tensor? all = null;
+        for (int j = 0; j < each.Length; j++) {
+            using var inner = NewDisposeScope();
+            Tensor made = product(each[j].contiguous());
+            all ??= inner.MoveToOuter(empty([.. made.shape, each.Length], made.dtype, made.device));
+            all.select(-1, j).copy_(made);
+        }
+        return scope.MoveToOuter(all!);
+    }
+
+    /// <summary>
+    /// Whether a product may write to memory in which earlier ones lie, as where closures have one buffer for their
+    /// results.
+    /// </summary>
+    internal virtual bool MayWriteBuffer => true;
+
+    /// <summary>Whether a product may lie in such memory.</summary>
+    internal virtual bool MayReturnBuffer => MayWriteBuffer;
+
+    /// <summary>A product of this operator in memory of its own; carries gradients.</summary>
+    internal Tensor Kept(Tensor product) => MayReturnBuffer ? product.clone() : product;
+
+    /// <summary>
+    /// Throws where a tensor that the operator was made of has another shape, dtype or device than then
+    /// (<c>set_</c> and <c>transpose_</c> change them in place). Its numbers may change.
+    /// </summary>
+    /// <exception cref="ArgumentException">So it is.</exception>
+    internal virtual void RequireUnchanged()
+    {
     }
 
     /// <summary>
@@ -155,9 +193,10 @@ public abstract partial class LinearOperator
         using var guard = no_grad();
         using var generator = new Generator((ulong)seed, CPU);
         Tensor Random(long[] shape) => randn(shape, float64, generator: generator).to(dtype).to(device);
+        RequireUnchanged();
         LinearOperator products = Prepare();
         Tensor v = Random(inputShape), w = Random(inputShape), u = Random(outputShape);
-        Tensor Av = products.MatVec(v);
+        Tensor Av = Augmented.Product(products, v);
         double tolerance = 100 * Vectors.Epsilon(dtype) * Math.Sqrt(Math.Max(Rows, Columns));
 
         void Compare(Tensor found, Tensor expected, string rule)
@@ -166,12 +205,12 @@ public abstract partial class LinearOperator
             if (!(error <= tolerance * size))
                 throw new ArgumentException($"{rule}, but the relative difference is {Text.Number(error / size)}.");
         }
-        Compare(products.MatVec(v), Av, "The operator must give the same product twice");
-        Tensor Aw = products.MatVec(w);
+        Compare(Augmented.Product(products, v), Av, "The operator must give the same product twice");
+        Tensor Aw = Augmented.Product(products, w).clone();
         Vectors.ScaleAdd(w, -2.0, v);                       // w <- v - 2 w
         Vectors.ScaleAdd(Aw, -2.0, Av);
-        Compare(products.MatVec(w), Aw, "The operator must be linear, A(v - 2w) = Av - 2Aw");
-        double left = Vectors.Dot(Av, u), right = Vectors.Dot(v, products.VecMat(u));
+        Compare(Augmented.Product(products, w), Aw, "The operator must be linear, A(v - 2w) = Av - 2Aw");
+        double left = Vectors.Dot(Av, u), right = Vectors.Dot(v, Augmented.TransposedProduct(products, u));
         double scale = Vectors.Norm(Av) * Vectors.Norm(u);
         if (!(Math.Abs(left - right) <= tolerance * scale))
             throw new ArgumentException($"The transposed product must satisfy <Av, u> = <v, A'u>, but {Text.Number(left)} is not {Text.Number(right)}.");

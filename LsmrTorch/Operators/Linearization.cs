@@ -26,14 +26,14 @@ internal sealed class Linearization
         this.inputs = inputs;
         this.createGraph = createGraph;
         using var guard = enable_grad();
-        Value = function();
+        Value = function().clone();         // the function may write to what it returned when it is called again
         if (!forwardProducts || !Value.requires_grad)
             return;
         using Tensor value = Value.detach();
         probe = zeros_like(value).requires_grad_();
-        Tensor?[] products = Backprop.Gradients([Value], [probe], inputs, true, true);
+        Tensor?[] products = Dense(Backprop.Gradients([Value], [probe], inputs, true, true));
         used = [.. Enumerable.Range(0, products.Length).Where(i => products[i] is { requires_grad: true })];
-        transposed = [.. used.Select(i => Dense(products[i])!)];
+        transposed = [.. used.Select(i => products[i]!)];
     }
 
     /// <summary>The function's value at the point.</summary>
@@ -41,14 +41,20 @@ internal sealed class Linearization
 
     /// <summary>Jᵀu, an entry for each input; null where the value does not depend on the input.</summary>
     public Tensor?[] TransposeProduct(Tensor u) =>
-        Value.requires_grad
-            ? [.. Backprop.Gradients([Value], [u], inputs, true, createGraph).Select(Dense)]
+        Value.requires_grad ? Dense(Backprop.Gradients([Value], [u], inputs, true, createGraph))
             : new Tensor?[inputs.Count];
 
     /// <summary>J v for v with an entry for each input; null if the value depends on none of them.</summary>
     public Tensor? Product(IReadOnlyList<Tensor> v) =>
         used.Length == 0 ? null : Backprop.Gradients(transposed, [.. used.Select(i => v[i])], [probe!], true, createGraph)[0];
 
-    // The gradient of a lookup may be sparse, as of nn.Embedding(sparse: true).
-    private static Tensor? Dense(Tensor? product) => product is { is_sparse: true } ? product.to_dense() : product;
+    // Those of an nn.Embedding(sparse: true) are not.
+    private static Tensor?[] Dense(Tensor?[] gradients)
+    {
+        for (int i = 0; i < gradients.Length; i++) {
+            if (gradients[i] is { } found)
+                gradients[i] = Layout.Dense(found);
+        }
+        return gradients;
+    }
 }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -26,17 +27,48 @@ internal static unsafe partial class Memory
     }
 
     /// <summary>Throws unless x is what a loop that looks at no bounds may run over; it may be what a user's operator returned.</summary>
-    /// <exception cref="ArgumentException">x has another number of entries, or another dtype, or is not on the CPU.</exception>
+    /// <exception cref="ArgumentException">
+    /// x has another number of entries, or another dtype, or is not on the CPU, or has the negative bit.
+    /// </exception>
     public static void RequireVector(Tensor x, long length, ScalarType dtype)
     {
+        if (IsNegative(x))
+            throw new ArgumentException("A vector here must lie in memory as it is, but one has the negative bit.");
         if (x.numel() != length || x.dtype != dtype || x.device_type != DeviceType.CPU)
             throw new ArgumentException($"A vector here must have {length} numbers, {dtype} on the CPU, but one has {x.numel()}, {x.dtype} on {x.device}.");
     }
 
+    /// <summary>
+    /// Whether x has libtorch's negative bit (as <c>z.conj().imag</c> has): its numbers are then the negatives of
+    /// those in memory.
+    /// </summary>
+    public static bool IsNegative(Tensor x)
+    {
+        bool isNegative = isDirect ? HasNegativeBit(x.Handle) != 0 : x.is_neg();
+        GC.KeepAlive(x);
+        return isNegative;
+    }
+
+    /// <summary>
+    /// x, or its copy, in the current dispose scope, where the numbers in memory are not its own in row-major order.
+    /// </summary>
+    public static Tensor Plain(Tensor x)
+    {
+        if (!IsNegative(x))
+            return x.contiguous();
+        using Tensor resolved = x.resolve_neg();
+        return resolved.contiguous();
+    }
+
+    // Reads one bit, so that it needs no transition of the garbage collector.
+    [LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_is_neg"), SuppressGCTransition]
+    private static partial byte HasNegativeBit(nint tensor);
+
     private static nint Head(Tensor x) => (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(x.bytes));
 
-    // What TorchSharp calls itself for x.bytes, without its five other calls: an iteration on a small matrix asks a dozen times.
-    [LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_data")]
+    // What TorchSharp calls itself for x.bytes, without its five other calls, and as short: an iteration on a small
+    // matrix asks a dozen times.
+    [LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_data"), SuppressGCTransition]
     private static partial nint Data(nint tensor);
 
     /// <summary>
@@ -58,10 +90,26 @@ internal static unsafe partial class Memory
     {
         using Tensor x = zeros(2, float64, CPU);
         try {
-            return Data(x.Handle) == Head(x);
+            return Data(x.Handle) == Head(x) && HasNegativeBit(x.Handle) == 0;
         } catch (Exception missing) when (missing is DllNotFoundException or EntryPointNotFoundException) {
             return false;
         }
+    }
+
+    /// <summary>A hash of a contiguous tensor's numbers and their order.</summary>
+    public static ulong Hash(Tensor x)
+    {
+        const ulong Factor = 0x9E37_79B9_7F4A_7C15;
+        byte* start = (byte*)Address(x);
+        long size = x.numel() * x.ElementSize;
+        ulong hash = Factor;
+        long i = 0;
+        for (; i + sizeof(ulong) <= size; i += sizeof(ulong))
+            hash = BitOperations.RotateLeft((hash ^ *(ulong*)(start + i)) * Factor, 29);
+        for (; i < size; i++)
+            hash = BitOperations.RotateLeft((hash ^ start[i]) * Factor, 29);
+        GC.KeepAlive(x);
+        return hash;
     }
 
     /// <summary>The number at x.</summary>

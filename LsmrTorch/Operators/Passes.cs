@@ -22,7 +22,8 @@ internal static unsafe class Passes
 
     /// <summary>Whether the passes take vectors like this one: they read and write memory as it lies.</summary>
     public static bool Take(Tensor x) =>
-        x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float64 or ScalarType.Float32 && x.is_contiguous();
+        x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float64 or ScalarType.Float32
+        && !Memory.IsNegative(x) && x.is_contiguous();
 
     /// <summary>‖y‖², which may have left the range.</summary>
     public static double Squares(Tensor y)

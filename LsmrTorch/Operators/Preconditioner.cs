@@ -30,7 +30,8 @@ public static class Preconditioner
     public static LinearOperator ColumnScaling(LinearOperator A, double damp = 0, int probes = 32, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(A);
-        Require.NonNegative(damp, nameof(damp));
+        Require.Damp(damp, nameof(damp), A.dtype);
+        A.RequireUnchanged();
         if (probes <= 0)
             throw new ArgumentException($"probes must be positive, but is {probes}.", nameof(probes));
         using var scope = NewDisposeScope();
@@ -63,7 +64,8 @@ public static class Preconditioner
     public static LinearOperator Sketch(LinearOperator A, double damp = 0, double oversampling = 3.5, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(A);
-        Require.NonNegative(damp, nameof(damp));
+        Require.Damp(damp, nameof(damp), A.dtype);
+        A.RequireUnchanged();
         if (!(oversampling > 1 && double.IsFinite(oversampling)))
             throw new ArgumentException($"oversampling must be finite and over 1, but is {Text.Exact(oversampling)}.", nameof(oversampling));
         if (damp == 0 && A.Rows < A.Columns)

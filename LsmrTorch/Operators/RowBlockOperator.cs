@@ -35,13 +35,27 @@ internal sealed class RowBlockOperator(RowBlock rows, IReadOnlyList<Tensor> para
     /// <exception cref="ArgumentException">The closure returned another shape, dtype or device than before.</exception>
     public Tensor Block(IReadOnlyList<Tensor> from, long first, long count)
     {
-        Tensor block = rows(from, first, count);
+        Tensor block = UserFunction.Call(list => rows(list, first, count), from, Closure);
         if (!Vectors.HasShape(block, [count, n]))
             throw new ArgumentException($"The closure returned rows of shape {Text.Shape(block.shape)} where ({count}, {n}) was asked for.");
         if (block.dtype != dtype || block.device_type != device.type)
             throw new ArgumentException($"The closure returned rows of {block.dtype} on {block.device} where the operator has {dtype} on {device}.");
         return block;
     }
+
+    /// <summary>What the closure is called in messages.</summary>
+    public const string Closure = "The closure of an operator of row blocks";
+
+    internal override bool MayReturnBuffer => false;
+
+    internal override void RequireUnchanged()
+    {
+        for (int i = 0; i < parameters.Count; i++)
+            Require.Unchanged(parameters[i], $"Parameter {i}", kinds[i].Shape, kinds[i].Dtype, kinds[i].Device);
+    }
+
+    private readonly (long[] Shape, ScalarType Dtype, DeviceType Device)[] kinds =
+        [.. parameters.Select(parameter => (parameter.shape, parameter.dtype, parameter.device_type))];
 
     private Tensor Product(Tensor x, bool transposed)
     {
@@ -143,8 +157,14 @@ public abstract partial class LinearOperator
             throw new ArgumentException($"An operator of row blocks needs at least 1 row, but has {rowCount}.", nameof(rowCount));
         if (blockRows < 1)
             throw new ArgumentException($"A block needs at least 1 row, but has {blockRows}.", nameof(blockRows));
+        foreach (Tensor parameter in parameters) {
+            if (parameter is null)
+                throw new ArgumentException("A parameter of row blocks must not be null.", nameof(parameters));
+            Require.Memory(parameter.device, "A parameter");
+        }
         using var scope = NewDisposeScope();
-        Tensor row = rows([.. parameters.Select(parameter => parameter.detach())], 0, 1);
+        IReadOnlyList<Tensor> from = [.. parameters.Select(parameter => parameter.detach())];
+        Tensor row = UserFunction.Call(list => rows(list, 0, 1), from, RowBlockOperator.Closure);
         if (row.dim() != 2 || row.shape[0] != 1)
             throw new ArgumentException($"The closure returned the first row in shape {Text.Shape(row.shape)} where (1, n) was asked for.", nameof(rows));
         RowBlockOperator.RefuseUnlisted(row);

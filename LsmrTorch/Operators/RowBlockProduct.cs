@@ -61,7 +61,7 @@ internal sealed class RowBlockProduct : autograd.SingleTensorFunction<RowBlockPr
         RowBlockOperator A = state.Operator;
         Tensor x = saved[0].detach();
         Tensor[] leaves = [.. saved.Skip(1).Select((parameter, i) => parameter.detach().requires_grad_(asked[i]))];
-        Tensor?[] sums = [.. leaves.Select((leaf, i) => asked[i] ? zeros_like(leaf.detach()) : null)];
+        Tensor?[] sums = [.. leaves.Select((leaf, i) => asked[i] ? Sum(leaf, A.dtype) : null)];
         Tensor? ofX = needsX ? zeros_like(x) : null;
         foreach ((long first, long count) in A.Blocks()) {
             using var scope = NewDisposeScope();
@@ -77,8 +77,12 @@ internal sealed class RowBlockProduct : autograd.SingleTensorFunction<RowBlockPr
             else if (ofX is not null)
                 Vectors.AddScaled(ofX, 1, fixedBlock.t().matmul(left));
         }
-        return [ofX, .. sums];
+        return [ofX, .. sums.Select((sum, i) => sum?.to(leaves[i].dtype))];
     }
+
+    // In the operator's dtype where the leaf has a lower one, whose digits would be lost over many blocks.
+    private static Tensor Sum(Tensor leaf, ScalarType dtype) =>
+        zeros(leaf.shape, leaf.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? dtype : leaf.dtype, leaf.device);
 
     private static void AddShare(Tensor block, Tensor cotangent, Tensor[] leaves, Tensor?[] sums)
     {

@@ -47,6 +47,8 @@ internal sealed class SketchedInverse(Tensor R, SparseSigns S, Tensor sketch) : 
 
     internal override bool MayRequireGrad => false;
 
+    internal override bool MayWriteBuffer => false;
+
     internal override IEnumerable<Tensor> Held => [R];
 
     internal override LinearOperator With(Queue<Tensor> held) => new SketchedInverse(held.Dequeue(), S, sketch);

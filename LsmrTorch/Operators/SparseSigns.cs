@@ -59,7 +59,7 @@ internal sealed class SparseSigns
         if (matrix.device_type == DeviceType.CPU && matrix.numel() > 0) {
             Tensor product = empty(rows, matrix.shape[1], matrix.dtype, matrix.device);
             Memory.PreferLargePages(product);
-            SignedSums.Write(matrix.detach().contiguous(), targets, signs, product);
+            SignedSums.Write(Memory.Plain(matrix.detach()), targets, signs, product);
             return scope.MoveToOuter(product);
         }
         using Scalar count = matrix.shape[0];

@@ -27,6 +27,8 @@ internal static class Triangle
     // one of L⁻¹D E D L⁻ᵀ for B R⁻¹, which must be small against 1: the condition counts, but not that of D (Demmel 1989).
     private static Tensor? ByCholesky(Tensor B, double damp)
     {
+        if (!Vectors.Fits(damp * damp, B.dtype) || !double.IsFinite(damp * damp))
+            return null;
         using var scope = NewDisposeScope();
         Tensor gram = LowerGram(B);
         using Scalar damping = damp * damp;
@@ -89,7 +91,13 @@ internal static class Triangle
     private static void RequireIndependent(Tensor R)
     {
         using Scalar roundOff = 10 * Math.Sqrt(R.shape[0]) * Vectors.Epsilon(R.dtype);
-        Tensor dependent = R.diagonal().abs().le(R.norm(dim: 0).mul(roundOff));
+        if (R.numel() == 0)
+            return;
+        double largest = Vectors.Read(R.abs().max());
+        Tensor scaled = R.clone();                      // so that the squares in the norms stay in the range
+        if (largest > 0)
+            Vectors.Divide(scaled, largest);
+        Tensor dependent = scaled.diagonal().abs().le(scaled.norm(dim: 0).mul(roundOff));
         if (dependent.any().item<bool>())
             throw new ArgumentException($"Column {dependent.to(int64).argmax().item<long>()} of A depends on those before it, to the precision of {R.dtype}: use damping, or no sketch.");
     }

@@ -14,6 +14,12 @@ internal static class Vectors
     /// <summary>x ← x / a.</summary>
     public static void Divide(Tensor x, double a)
     {
+        if (!Fits(a, x.dtype)) {
+            double root = Math.Sqrt(Math.Abs(a));
+            Divide(x, root);
+            Divide(x, double.CopySign(root, a));
+            return;
+        }
         using Scalar divisor = a;
         x.div_(divisor);
     }
@@ -21,22 +27,53 @@ internal static class Vectors
     /// <summary>y ← y + a x.</summary>
     public static void AddScaled(Tensor y, double a, Tensor x)
     {
+        if (!Fits(a, y.dtype)) {
+            using Tensor product = Product(x, a);
+            AddScaled(y, 1, product);
+            return;
+        }
         using Scalar factor = a;
         y.add_(x, factor);
     }
 
+    /// <summary>
+    /// a x, new; carries gradients. The number may be out of the dtype's range, as λ² of a float32 λ can be.
+    /// </summary>
+    public static Tensor Product(Tensor x, double a)
+    {
+        if (Fits(a, x.dtype)) {
+            using Scalar factor = a;
+            return x.mul(factor);
+        }
+        double root = Math.Sqrt(Math.Abs(a));
+        using Scalar first = root, second = double.CopySign(root, a);
+        using Tensor half = x.mul(first);
+        return half.mul(second);
+    }
+
+    /// <summary>
+    /// Whether a number, if finite, is in a dtype's range; libtorch refuses to convert one that is not.
+    /// </summary>
+    public static bool Fits(double a, ScalarType dtype) =>
+        Math.Abs(a) <= float.MaxValue || dtype != ScalarType.Float32 || !double.IsFinite(a);
+
     /// <summary>y ← a y + x.</summary>
     public static void ScaleAdd(Tensor y, double a, Tensor x)
     {
-        using Scalar factor = a;
         using Scalar one = 1.0;
-        y.mul_(factor);
+        Scale(y, a);
         y.add_(x, one);
     }
 
     /// <summary>x ← a x.</summary>
     public static void Scale(Tensor x, double a)
     {
+        if (!Fits(a, x.dtype)) {
+            double root = Math.Sqrt(Math.Abs(a));
+            Scale(x, root);
+            Scale(x, double.CopySign(root, a));
+            return;
+        }
         using Scalar factor = a;
         x.mul_(factor);
     }
@@ -216,10 +253,10 @@ internal static class Vectors
             Fill(x, 0);
     }
 
-    /// <summary>Fills x with one value.</summary>
+    /// <summary>Fills x with one value, which is infinite where it is out of the dtype's range.</summary>
     public static void Fill(Tensor x, double value)
     {
-        using Scalar scalar = value;
+        using Scalar scalar = Fits(value, x.dtype) ? value : double.CopySign(double.PositiveInfinity, value);
         x.fill_(scalar);
     }
 
@@ -270,7 +307,7 @@ internal static class Vectors
         if (x.numel() == 0)
             return [];          // where TorchSharp's accessor throws
         using var scope = NewDisposeScope();
-        return x.detach().to(float64).cpu().contiguous().data<double>().ToArray();
+        return Memory.Plain(x.detach().to(float64).cpu()).data<double>().ToArray();
     }
 
     /// <summary>The columns (the last dimension) with these numbers, in their order, new.</summary>

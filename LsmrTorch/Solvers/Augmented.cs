@@ -19,11 +19,13 @@ internal static class Augmented
     public static LinearOperator Operator(LinearOperator A, double damp) =>
         damp > 0 ? LinearOperator.Stack(A, damp * LinearOperator.Identity([.. A.InputShape], A.dtype, A.device)) : A;
 
-    /// <summary>A v, or A times each column.</summary>
-    public static Tensor Product(LinearOperator A, Tensor v) => v.dim() > A.InputShape.Count ? A.MatVecs(v) : A.MatVec(v);
+    /// <summary>A v, or A times each column; stays as it is when A is multiplied with again.</summary>
+    public static Tensor Product(LinearOperator A, Tensor v) =>
+        A.Kept(v.dim() > A.InputShape.Count ? A.MatVecs(v) : A.MatVec(v));
 
-    /// <summary>Aᵀu, or Aᵀ times each column.</summary>
-    public static Tensor TransposedProduct(LinearOperator A, Tensor u) => u.dim() > A.OutputShape.Count ? A.VecMats(u) : A.VecMat(u);
+    /// <summary>Aᵀu, or Aᵀ times each column; stays as it is when A is multiplied with again.</summary>
+    public static Tensor TransposedProduct(LinearOperator A, Tensor u) =>
+        A.Kept(u.dim() > A.OutputShape.Count ? A.VecMats(u) : A.VecMat(u));
 
     /// <summary>|⟨A x, r⟩ − ⟨x, Aᵀr⟩| / ‖r‖ for each column: round-off, if the transpose is one.</summary>
     public static double[] Mismatch(Tensor x, Tensor Ax, Tensor r, Tensor Atr, double[] rNorms)
@@ -48,7 +50,7 @@ internal static class Augmented
     {
         using var scope = NewDisposeScope();
         if (A.Fusion == Fusion.Step && x.dim() == A.InputShape.Count) {
-            A.FusedStep(x.contiguous(), r, 1, image);       // both negative
+            A.FusedStep(Memory.Plain(x), r, 1, image);       // both negative
             Vectors.Scale(r, -1);
             Vectors.Scale(image, -1);
         } else {

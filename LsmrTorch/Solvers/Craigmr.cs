@@ -46,7 +46,8 @@ public static class Craigmr
         options ??= new();
         Require.NoInferenceMode();
         Require.Vectors(b, "b", A.OutputShape, "the operator returns", A);
-        Require.NonNegative(options.Damp, nameof(options.Damp));
+        Require.Damp(options.Damp, nameof(options.Damp), A.dtype);
+        A.RequireUnchanged();
         Require.NonNegative(options.Tolerance ?? 0, nameof(options.Tolerance));
         if (options.MaxIterations < 0)
             throw new ArgumentException($"MaxIterations must not be negative, but is {options.MaxIterations}.", nameof(options));

@@ -20,10 +20,12 @@ public readonly struct Damping
     public static implicit operator Damping(double damp) => new(damp, null);
 
     /// <summary>λ as a 0-dim tensor.</summary>
-    /// <exception cref="ArgumentException">The tensor has dimensions, or is neither float32 nor float64.</exception>
+    /// <exception cref="ArgumentException">
+    /// The tensor has dimensions, is neither float32 nor float64, or is on the device meta.
+    /// </exception>
     public static implicit operator Damping(Tensor damp)
     {
-        ArgumentNullException.ThrowIfNull(damp);
+        Require.Strided(damp, nameof(damp));
         Require.RealFloat(damp.dtype, "damp");
         return damp.dim() == 0
             ? new(0, damp)

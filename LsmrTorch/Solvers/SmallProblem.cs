@@ -45,7 +45,7 @@ internal sealed class SmallProblem
     public static SmallProblem? Of(LinearOperator A, double damp, int iterations)
     {
         long narrow = Math.Min(A.Rows, A.Columns);
-        bool isMatrix = A is DenseOperator or CsrOperator;          // one product for all unit vectors
+        bool isMatrix = A is DenseOperator or CsrOperator or SparseOperator;          // one product for all unit vectors
         long most = isMatrix ? Narrowest : Math.Min(Narrowest, Math.Max(Free, 2L * iterations));
         if (narrow == 0 || narrow > most || A.Rows > MostEntries / A.Columns)
             return null;

@@ -12,24 +12,44 @@ namespace LsmrTorch;
 /// With damping x is begun from by solving with [A; λI], since a start for the damped problem itself would pull the answer
 /// towards it. Without, A must have at least as many rows as columns, and they must be independent: that is measured
 /// once, and where it does not hold solves begin as they would have. Backward, w₀ leaves g − AᵀA w₀ − λ²w₀ to solve for. A change of
-/// shape, dtype or device begins anew. For one layer and one thread.
+/// shape, dtype or device begins anew. For one layer; on several threads each solve begins from whatever was found
+/// last.
 /// </remarks>
 public sealed class WarmStart : IDisposable
 {
+    private readonly Lock gate = new();
+    private bool isDisposed;
     private Tensor? solution, adjoint;
     private (long Rows, long Columns, bool IsFull)? rank;
 
     /// <summary>Whether an undamped operator of this size was measured to have independent columns; null if none was.</summary>
-    internal bool? FullColumnRank(LinearOperator A) =>
-        rank is { } known && (known.Rows, known.Columns) == (A.Rows, A.Columns) ? known.IsFull : null;
+    internal bool? FullColumnRank(LinearOperator A)
+    {
+        lock (gate)
+            return rank is { } known && (known.Rows, known.Columns) == (A.Rows, A.Columns) ? known.IsFull : null;
+    }
 
-    internal void KeepRank(LinearOperator A, bool isFull) => rank = (A.Rows, A.Columns, isFull);
+    internal void KeepRank(LinearOperator A, bool isFull)
+    {
+        lock (gate)
+            rank = (A.Rows, A.Columns, isFull);
+    }
 
-    /// <summary>The x of this shape to begin from, if there is one.</summary>
-    internal Tensor? Solution(long[] shape, LinearOperator A) => Fitting(solution, shape, A);
+    /// <summary>The x of this shape to begin from, if there is one, in the current dispose scope.</summary>
+    /// <exception cref="ObjectDisposedException">The start was disposed.</exception>
+    internal Tensor? Solution(long[] shape, LinearOperator A)
+    {
+        ObjectDisposedException.ThrowIf(isDisposed, this);
+        lock (gate)
+            return Fitting(solution, shape, A);
+    }
 
-    /// <summary>The w of this shape to begin from, if there is one.</summary>
-    internal Tensor? Adjoint(long[] shape, LinearOperator A) => Fitting(adjoint, shape, A);
+    /// <summary>The w of this shape to begin from, if there is one, in the current dispose scope.</summary>
+    internal Tensor? Adjoint(long[] shape, LinearOperator A)
+    {
+        lock (gate)
+            return Fitting(adjoint, shape, A);
+    }
 
     /// <summary>
     /// c x for the last x, with c = argmin ‖b − c A x‖² + λ²‖c x − x0‖² for each column, which a change of b's size leaves as good as
@@ -68,26 +88,38 @@ public sealed class WarmStart : IDisposable
     /// <summary>Forgets what is held.</summary>
     public void Reset()
     {
-        solution?.Dispose();
-        adjoint?.Dispose();
-        (solution, adjoint, rank) = (null, null, null);
+        lock (gate) {
+            solution?.Dispose();
+            adjoint?.Dispose();
+            (solution, adjoint, rank) = (null, null, null);
+        }
     }
 
-    /// <summary>Frees the tensors.</summary>
-    public void Dispose() => Reset();
+    /// <summary>
+    /// Frees the tensors. A solve that is given it after that throws; a backward pass does without it.
+    /// </summary>
+    public void Dispose()
+    {
+        lock (gate) {
+            isDisposed = true;
+            Reset();
+        }
+    }
 
     private static Tensor? Fitting(Tensor? held, long[] shape, LinearOperator A) =>
         held is not null && held.shape.SequenceEqual(shape) && held.dtype == A.dtype && held.device.ToString() == A.device.ToString()
-            ? held
+            ? held.alias()          // which lives on where another thread replaces what is held
             : null;
 
     // What is not finite would never leave: it is not held.
-    private static void Keep(ref Tensor? place, Tensor x)
+    private void Keep(ref Tensor? place, Tensor x)
     {
-        place?.Dispose();
-        place = null;
         using Tensor detached = x.detach();
-        if (double.IsFinite(Vectors.Norm(detached)))
-            place = detached.clone().DetachFromDisposeScope();
+        lock (gate) {
+            place?.Dispose();
+            place = null;
+            if (!isDisposed && double.IsFinite(Vectors.Norm(detached)))
+                place = detached.clone().DetachFromDisposeScope();
+        }
     }
 }
