@@ -90,7 +90,8 @@ internal sealed class SmallProblem
         double scale = Largest(weights) is > 0 and double most ? most : 1;
         if (inverse is null)
             return new([.. sizes.Select(size => size == 0 && Largest(r) == 0 ? 0 : double.PositiveInfinity)], null, scale * ofA * ofX);
-        Tensor delta = inverse.mm(r), image = entries.mm(delta);
+        // M⁺r by way of Mᵀr: of the part of r that is orthogonal to M, the round-off of M⁺ would make a multiple of cond(M)².
+        Tensor delta = inverse.mm(inverse.t().mm(Gradient(r))), image = entries.mm(delta);
         if (rowSpace is not null)           // and what of x − x0 A does not see, which is none of a solution of least norm
             delta = delta.sub(d.sub(rowSpace.t().mm(rowSpace.mm(d))));
         double[] errors = Vectors.Norms(delta, sizes.Length), hidden = Vectors.Norms(Hidden(inverse.abs(), weights, r.abs()), sizes.Length);
@@ -99,6 +100,16 @@ internal sealed class SmallProblem
             return error == 0 ? 0 : double.IsNaN(error) ? double.PositiveInfinity : error / size + eps;
         })];
         return new(relative, Divided(image, scale), scale * ofA * ofX);
+    }
+
+    // Mᵀr = Aᵀr₁ + λ r₂
+    private Tensor Gradient(Tensor r)
+    {
+        (long m, long n) = (entries.shape[0], entries.shape[1]);
+        Tensor gradient = entries.t().mm(r.narrow(0, 0, m));
+        if (lambda > 0)
+            Vectors.AddScaled(gradient, lambda, r.narrow(0, m, n));
+        return gradient;
     }
 
     private Tensor Hidden(Tensor inverse, Tensor weights, Tensor r) =>
