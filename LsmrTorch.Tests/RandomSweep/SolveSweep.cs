@@ -17,6 +17,12 @@ internal sealed class SolveSweep
     /// <summary>Converged, and further off than <see cref="Factor"/> times the estimate.</summary>
     public int Wrong { get; private set; }
 
+    /// <summary>
+    /// Of full rank, but with a singular value that counts as zero in the dtype, 4 √n eps beside the largest after rows or columns were
+    /// scaled: two answers are right, with it and without, and neither is judged.
+    /// </summary>
+    public int Undecided { get; private set; }
+
     /// <summary>Converged, with an estimate over 1 %.</summary>
     public int Doubtful { get; private set; }
 
@@ -68,6 +74,7 @@ internal sealed class SolveSweep
             return;
         }
         result = spoil?.Invoke(result) ?? result;
+        bool isUndecided = IsUndecided(problem);
         double[][] expected = problem.Solutions();
         double[] found = Vectors.ReadAll(result.Solution);
         for (int j = 0; j < problem.Count; j++) {
@@ -77,6 +84,10 @@ internal sealed class SolveSweep
             if (!column.Converged)
                 continue;
             Converged++;
+            if (isUndecided) {
+                Undecided++;
+                continue;
+            }
             double[] x = [.. Enumerable.Range(0, problem.N).Select(k => Math.ScaleB(found[k * problem.Count + j], problem.ScaleOfA - problem.ScaleOfB))];
             Judge(problem, column, x, expected[j]);
         }
@@ -99,6 +110,16 @@ internal sealed class SolveSweep
         Wrong++;
         if (Failures.Count < 20)
             Failures.Add(string.Create(CultureInfo.InvariantCulture, $"{problem}: {column.Stop} after {column.Iterations}, error {relative:E1}, estimate {estimate:E1}"));
+    }
+
+    private static bool IsUndecided(RandomProblem problem)
+    {
+        if (problem.Damp > 0 || problem.IsDeficient || problem.M == 0 || problem.N == 0)
+            return false;
+        Tensor A = tensor(problem.A.Cast<double>().ToArray(), float64).reshape(problem.M, problem.N), tall = problem.M < problem.N ? A.t() : A;
+        Tensor norms = tall.norm(0, false, 2f);
+        double[] values = Vectors.ReadAll(linalg.svdvals(tall.div(norms.clamp_min(double.Epsilon))));
+        return values[^1] <= 4 * Math.Sqrt(Math.Max(problem.M, problem.N)) * Vectors.Epsilon(problem.Dtype) * values[0];
     }
 
     private static LinearOperator Operator(RandomProblem problem)
@@ -139,6 +160,6 @@ internal sealed class SolveSweep
     }
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Cases} cases, {Columns} columns, {Converged} converged, {Wrong} wrong, {Doubtful} doubtful, worst error {WorstRatio:G3} of its estimate, "
+        $"{Cases} cases, {Columns} columns, {Converged} converged, {Undecided} of them undecided, {Wrong} wrong, {Doubtful} doubtful, worst error {WorstRatio:G3} of its estimate, "
         + $"estimate typically {TypicalExcess:G3} of the error; {string.Join(", ", Stops.Select(stop => $"{stop.Key} {stop.Value}"))}");
 }

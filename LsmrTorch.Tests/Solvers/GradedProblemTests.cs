@@ -1,3 +1,4 @@
+using LsmrTorch.Tests.RandomSweep;
 using NUnit.Framework;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -34,6 +35,16 @@ public class GradedProblemTests
         _ => LinearOperator.Stack(LinearOperator.FromMatrix(M.narrow(0, 0, 1)), LinearOperator.FromMatrix(M.narrow(0, 1, M.shape[0] - 1))),
     };
 
+    // The least-squares solution of full rank in 32 digits.
+    private static Tensor Exact(Tensor M, Tensor b)
+    {
+        double[,] entries = new double[M.shape[0], M.shape[1]];
+        double[] values = Problems.Values(M);
+        Buffer.BlockCopy(values, 0, entries, 0, values.Length * sizeof(double));
+        DoubleDouble[] x = new PseudoInverse(entries).Times([.. Problems.Values(b).Select(value => (DoubleDouble)value)]);
+        return tensor(x.Select(value => (double)value).ToArray(), float64);
+    }
+
     // Converged means right; an error beyond that of the tolerances is said by the stop, or by the estimate.
     private static void RightOrMarked(LsmrResult result, Tensor expected, double tolerance, string what)
     {
@@ -52,8 +63,9 @@ public class GradedProblemTests
         // x1 + x2 = 1 to high accuracy, and of those the one nearest to x1 = 3, 2 x2 = 1: (1, 0).
         Tensor M = tensor(new[,] { { size, size }, { 1, 0 }, { 0, 2 } }, single ? float32 : float64), b = tensor([size, 3, 1], M.dtype);
         LsmrResult result = Lsmr.Solve(Operator(M, kind), b, new LsmrOptions { ConditionLimit = 1e300 });
-        double distance = 4 / (size * size);                    // of (1, 0) from the solution for this size
-        RightOrMarked(result, tensor([1.0, 0.0], float64), distance + (single ? 1e-4 : 1e-7), $"{kind}, {size:E0}");
+        Tensor expected = Exact(M, b);
+        Check.Close(expected, tensor([1.0, 0.0], float64), 4 / (size * size) + 1e-15, "the limit of large sizes");
+        RightOrMarked(result, expected, single ? 1e-4 : 1e-7, $"{kind}, {size:E0}");
         if (!single && size <= 1e10)
             Assert.That(result.Converged, $"float64 can: {result}");
     }
@@ -62,18 +74,17 @@ public class GradedProblemTests
     public void Powers_of_raw_years_are_fitted([Values(2, 3, 4)] int degree, [Values] Kind kind)
     {
         double[] years = [.. Enumerable.Range(0, 40).Select(i => 1980.0 + i)];
-        double[,] powers = new double[years.Length, degree + 1], centred = new double[years.Length, degree + 1];
+        double[,] powers = new double[years.Length, degree + 1];
         for (int i = 0; i < years.Length; i++) {
             for (int j = 0; j <= degree; j++)
-                (powers[i, j], centred[i, j]) = (Math.Pow(years[i], j), Math.Pow((years[i] - 2000) / 20, j));
+                powers[i, j] = Math.Pow(years[i], j);
         }
         Tensor b = tensor(years.Select(t => 3 + 0.1 * (t - 2000) + Math.Sin(7 * t)).ToArray(), float64), M = tensor(powers, float64);
         LsmrResult result = Lsmr.Solve(Operator(M, kind), b, new LsmrOptions { ConditionLimit = 1e300 });
-        // The same polynomial by well-conditioned columns: what both fit must agree.
-        Tensor C = tensor(centred, float64), fitted = C.mv(linalg.lstsq(C, b.unsqueeze(1)).Solution.squeeze(1));
-        double error = Vectors.Norm(M.mv(result.Solution) - fitted) / Vectors.Norm(fitted);
-        TestContext.Out.WriteLine($"{result}, estimate {result.ErrorEstimate:E1}, error of the fit {error:E1}");
-        Assert.That(!result.Converged || error < 1e-5, $"{result}: {error:E1}");
+        // What is converged has two digits at least, and says how many.
+        RightOrMarked(result, Exact(M, b), 0.01, $"{kind}, degree {degree}");
+        if (degree == 2)
+            Assert.That(result.Converged, result.ToString());
     }
 
     [Test]
@@ -82,9 +93,9 @@ public class GradedProblemTests
         double[,] columns = new double[48, 5], centred = new double[48, 5];
         double[] b = new double[48];
         for (int i = 0; i < 48; i++) {
-            double t = 2000 + i / 12.0;
+            double t = 2000 + i / 4.0 + 0.1 * (i % 3);
             (columns[i, 0], columns[i, 1], columns[i, 2]) = (1, t, t * t);
-            (centred[i, 0], centred[i, 1], centred[i, 2]) = (1, t - 2002, (t - 2002) * (t - 2002));
+            (centred[i, 0], centred[i, 1], centred[i, 2]) = (1, t - 2006, (t - 2006) * (t - 2006));
             columns[i, 3] = centred[i, 3] = Math.Cos(2 * Math.PI * t);
             columns[i, 4] = centred[i, 4] = Math.Sin(2 * Math.PI * t);
             b[i] = 5 + 0.3 * (t - 2000) + Math.Sin(2 * Math.PI * t) + 0.1 * Math.Cos(11 * t);
@@ -99,18 +110,19 @@ public class GradedProblemTests
     }
 
     [Test]
-    public void Sparse_columns_of_sizes_from_a_thousandth_to_a_thousand_are_fitted([Values] bool large)
+    public void Sparse_columns_of_sizes_from_a_thousandth_to_a_thousand_are_fitted([Values] bool large, [Values(1e-6, 1e-8, 1e-10)] double tolerance)
     {
         // More columns than the audit's dense algebra takes, and as few.
         (long m, long n) = large ? (4000, 200) : (400, 20);
         Tensor M = Problems.Random(1, m, n) * (Problems.Random(2, m, n) > 1.5).to(float64) * pow(10, linspace(-3, 3, n, float64));
         Tensor b = M.mv(Problems.Random(3, n) / M.norm(0, false, 2f)) + Problems.Random(4, m);
-        LsmrResult result = Lsmr.Solve(Problems.Csr(M), b);
+        LsmrResult result = Lsmr.Solve(Problems.Csr(M), b, new LsmrOptions { Atol = tolerance, Btol = tolerance });
         Tensor norms = M.norm(0, false, 2f), scaled = M / norms, expected = linalg.lstsq(scaled, b.unsqueeze(1)).Solution.squeeze(1);
-        TestContext.Out.WriteLine($"{result}, estimate {result.ErrorEstimate:E1}");
-        Assert.That(result.Converged, result.ToString());
-        double worst = Vectors.ReadAll((result.Solution * norms - expected).abs().max().unsqueeze(0))[0];
-        Assert.That(worst, Is.LessThan(1e-6 * Vectors.Norm(expected)), "every entry, in the size of its column");
+        double worst = Vectors.ReadAll((result.Solution * norms - expected).abs().max().unsqueeze(0))[0] / Vectors.Norm(expected);
+        TestContext.Out.WriteLine($"{result}, estimate {result.ErrorEstimate:E1}, worst entry {worst:E1}");
+        Assert.That(!result.Converged || worst < 1e3 * tolerance, "every entry, in the size of its column");
+        if (!large || tolerance >= 1e-6)
+            Assert.That(result.Converged, result.ToString());
     }
 
     [Test]

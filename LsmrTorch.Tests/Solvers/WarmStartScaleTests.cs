@@ -54,7 +54,7 @@ public class WarmStartScaleTests
     }
 
     [Test]
-    public void A_multiple_of_the_last_right_hand_side_takes_an_iteration_or_two([Values(1e-6, -3, 1e6)] double factor)
+    public void A_multiple_of_the_last_right_hand_side_takes_few_iterations([Values(1e-6, -3, 1e6)] double factor)
     {
         using var scope = NewDisposeScope();
         using var guard = no_grad();
@@ -63,7 +63,7 @@ public class WarmStartScaleTests
         int cold = Lsmr.Solve(LinearOperator.FromMatrix(M), b, new LsmrOptions { WarmStart = warm }).Iterations;
         LsmrResult result = Lsmr.Solve(LinearOperator.FromMatrix(M), b * factor, new LsmrOptions { WarmStart = warm });
         Assert.That(result.Converged, result.ToString());
-        Assert.That(result.Iterations, Is.LessThanOrEqualTo(3).And.LessThan(cold));
+        Assert.That(result.Iterations, Is.LessThan(cold / 4));
     }
 
     [Test]

@@ -88,13 +88,16 @@ public static class Preconditioner
         using var generator = new Generator((ulong)seed, CPU);
         LinearOperator products = A.Prepare();
         Tensor mean = zeros([.. A.InputShape], float64, A.device);
-        double unit = 0;                            // near the first Aᵀz, so that squares stay in range
+        double unit = 0;                            // near the first Aᵀz that is not zero, so that squares stay in range
         for (int i = 0; i < probes; i++) {
             using var scope = NewDisposeScope();
             Tensor z = Vectors.RandomSigns([.. A.OutputShape], 1, A.dtype, A.device, generator);
             Tensor row = products.VecMat(z).to(float64).clone();
+            double norm = Vectors.Norm(row);
+            if (norm == 0)
+                continue;
             if (unit == 0)
-                unit = Vectors.Norm(row) is > 0 and < double.PositiveInfinity and double first ? EntryNorms.Unit(first) : 1;
+                unit = double.IsFinite(norm) ? EntryNorms.Unit(norm) : 1;
             Vectors.Divide(row, unit);
             Vectors.AddScaled(mean, 1.0 / probes, row.mul(row));
         }

@@ -115,10 +115,10 @@ internal sealed class ForwardSolve(LinearOperator A, Tensor b, Tensor? x0, doubl
         double[] errors = small?.Correct(b, run.Solution, x0).Errors
             ?? ForwardError.ByNorms(run, finding, Vectors.Norms(b, run.Columns.Count), damp, A.dtype,
                 options.Preconditioner is { } P ? (Augmented.Norm(A.Prepare()), Augmented.Norm(P, 4)) : null);
-        // Where dense algebra shows that not a digit of x is right, and no loose tolerance allows that, a small backward error
-        // confirms nothing.
+        // Where dense algebra shows that x has not two digits, and no loose tolerance allows that, a small backward error confirms
+        // nothing.
         var rules = new LsmrRules(options, A, damp);
-        double worst = Math.Max(0.1, 1e5 * Math.Max(rules.Atol, rules.Btol));
+        double worst = Math.Max(0.01, 1e5 * Math.Max(rules.Atol, rules.Btol));
         return run with {
             Columns = [.. run.Columns.Select((column, j) => column with {
                 Stop = SolveAudit.IsClaim(finding.Columns[j].Stop) && small is not null && !(errors[j] <= worst)

@@ -91,7 +91,8 @@ public readonly record struct LsmrColumn(
     /// <summary>
     /// About ‖x − x*‖ / ‖x‖ at most, x* the solution: how far x is from it. Where min(m, n) is at most 64 and A is not much dearer than
     /// the solve was, from A's entries by dense algebra, and then trustworthy; elsewhere from residuals and the smallest
-    /// singular value that the iteration met, which may be too large, and the estimate too small, where one was missed. Infinite where
+    /// singular value that the iteration met, which may be too large, and the estimate too small, where one was missed. Singular values
+    /// that are round-off of the dtype beside the largest (4 √n eps, with rows or columns scaled to norm 1) count as zero. Infinite where
     /// A is too ill-conditioned to tell; NaN where nothing was audited.
     /// </summary>
     public double ErrorEstimate { get; init; } = double.NaN;

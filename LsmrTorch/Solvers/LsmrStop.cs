@@ -28,7 +28,7 @@ public enum LsmrStop
     /// The recurrence met a tolerance, but what is recomputed from x does not, and to solve on from x did not help: a row or a column that
     /// is small beside others is not fitted, ⟨A x, r⟩ is not ⟨x, Aᵀr⟩ (the products are inexact, or the transpose is none, which
     /// <see cref="LinearOperator.Verify"/> tells), or round-off of an ill-conditioned A stood in the way; or A is small and
-    /// its entries show that not a digit of x is right. Scale rows and columns, use a preconditioner, damping or float64, or loosen the
+    /// its entries show that x has not two digits. Scale rows and columns, use a preconditioner, damping or float64, or loosen the
     /// tolerances.
     /// </summary>
     NotConfirmed,

@@ -87,8 +87,10 @@ internal sealed class SolveAudit
         int count = run.Columns.Count;
         (Tensor x, double unit) = InRange(run);             // from here on b, x and r are in this unit
         Tensor right = unit == 1 ? b : Divided(b, unit), d = x0 is null ? x : x.sub(unit == 1 ? x0 : Divided(x0, unit));
-        (Tensor r, Tensor normal) = Augmented.Residual(products, right, x);
-        double[] rNorms = Vectors.Norms(r, count), dNorms = Vectors.Norms(d, count), xNorms = Vectors.Norms(x, count);
+        (Tensor r, Tensor image) = Augmented.Residual(products, right, x);
+        double[] rNorms = Vectors.Norms(r, count);
+        Tensor normal = InDigits(image, r, rNorms);
+        double[] dNorms = Vectors.Norms(d, count), xNorms = Vectors.Norms(x, count);
         double[] mismatches = run.Iterations > 0
             ? Augmented.Mismatch(x, right.sub(r), r, normal, rNorms)
             : MismatchOfStart(r, normal, rNorms);
@@ -190,7 +192,7 @@ internal sealed class SolveAudit
         double lambda = damp * damp;
         double[] pulls = dNorms, own = Each(xNorms, _ => norm);
         if (options.Preconditioner is { } P) {      // then the iteration's norms are those in y, of A P and Pᵀg
-            gNorms = Vectors.Norms(Augmented.TransposedProduct(P, normal), sizes.Length);
+            gNorms = Vectors.Norms(Augmented.TransposedProduct(P, normal.to(A.dtype)), sizes.Length);
             pulls = Vectors.Norms(Augmented.TransposedProduct(P, d), sizes.Length);
             own = Each(xNorms, _ => preconditioned);
         }
@@ -255,12 +257,25 @@ internal sealed class SolveAudit
         return scaled;
     }
 
+    // Aᵀr in float64; where the dtype has not all its digits, from r / ‖r‖.
+    private Tensor InDigits(Tensor image, Tensor r, double[] rNorms)
+    {
+        double least = A.dtype == ScalarType.Float32 ? 1e-30 : 1e-290;
+        if (Vectors.Norms(image, rNorms.Length).Zip(rNorms).All(pair => pair.Second == 0 || (double.IsFinite(pair.First) && pair.First > least)))
+            return image.to(float64);
+        Tensor direction = Vectors.Copy(r);
+        Vectors.Divide(direction, rNorms);
+        Tensor scaled = Augmented.TransposedProduct(products, direction).to(float64).clone();
+        Vectors.Scale(scaled, rNorms);
+        return scaled;
+    }
+
     // g = Aᵀr − λ²d
     private void Subtract(Tensor normal, Tensor d)
     {
         if (damp == 0)
             return;
-        Tensor pull = Vectors.Copy(d);
+        Tensor pull = d.to(float64).clone();
         Vectors.Scale(pull, damp);
         Vectors.AddScaled(normal, -damp, pull);
     }
