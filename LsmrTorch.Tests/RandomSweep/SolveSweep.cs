@@ -69,8 +69,9 @@ internal sealed class SolveSweep
                 ConditionLimit = problem.Seed % 2 == 0 ? 1e8 : 1e300,
             });
         } catch (Exception failure) {
-            Failures.Add($"{problem}: {failure.GetType().Name}: {failure.Message}");
             Wrong++;
+            if (Failures.Count < 20)
+                Failures.Add($"{problem}: {failure.GetType().Name}: {failure.Message}");
             return;
         }
         result = spoil?.Invoke(result) ?? result;

@@ -163,7 +163,10 @@ public class ScaledProblemTests
         Compare(Problems.Csr(A), A, "compressed rows");
         // Entries of one place add up before they are squared.
         LinearOperator twice = LinearOperator.FromCsr(tensor([1.0, 2.0, 5.0]), tensor(new long[] { 1, 1, 0 }), tensor(new long[] { 0, 2, 3 }), 2);
-        Compare(twice, tensor(new double[,] { { 0, 3 }, { 5, 0 } }), "compressed rows with entries of one place");
+        foreach (LinearOperator op in new[] { twice, 2 * twice, LinearOperator.Stack(twice, twice), LinearOperator.BlockDiagonal(twice, twice) }) {
+            Tensor matrix = stack(eye(op.Columns, dtype: float64).unbind(0).Select(op.Apply).ToArray(), 1);
+            Check.Close(op.ColumnNorms()!, matrix.norm(0, false, 2f), 1e-14, "compressed rows with entries of one place");
+        }
         Assert.That((opA + opA).Norms(), Is.Null, "a sum");
     }
 

@@ -26,6 +26,12 @@ internal sealed class BlockDiagonalOperator(LinearOperator[] parts)
             : new(Vectors.Flatten(norms.Select(part => part!.Value.Rows)), Vectors.Flatten(norms.Select(part => part!.Value.Columns)));
     }
 
+    internal override Tensor? ColumnNorms()
+    {
+        Tensor?[] norms = [.. Parts.Select(part => part.ColumnNorms())];
+        return norms.Contains(null) ? null : Vectors.Flatten(norms!);
+    }
+
     private Tensor PieceByPiece(Tensor vector, Func<LinearOperator, IReadOnlyList<long>> shape,
         Func<LinearOperator, IReadOnlyList<long>> image, Func<LinearOperator, Tensor, Tensor> product)
     {

@@ -253,6 +253,12 @@ internal sealed class ScaledOperator(double factor, Tensor? scale, LinearOperato
 
     internal override EntryNorms? Norms() => Parts[0].Norms()?.Times(scale is null ? factor : Vectors.Read(scale));
 
+    internal override Tensor? ColumnNorms()
+    {
+        using Scalar size = Math.Abs(scale is null ? factor : Vectors.Read(scale));
+        return Parts[0].ColumnNorms()?.mul(size);
+    }
+
     internal override bool MayRequireGrad => scale is { requires_grad: true } || base.MayRequireGrad;
 
     internal override IEnumerable<Tensor> Held => scale is null ? base.Held : [scale, .. base.Held];
@@ -341,6 +347,12 @@ internal sealed class StackOperator : ComposedOperator
             return null;
         Tensor columns = norms.Select(part => part!.Value.Columns).Aggregate((sum, next) => sum.hypot(next));
         return new(Vectors.Flatten(norms.Select(part => part!.Value.Rows)), columns);
+    }
+
+    internal override Tensor? ColumnNorms()
+    {
+        Tensor?[] norms = [.. Parts.Select(part => part.ColumnNorms())];
+        return norms.Contains(null) ? null : norms.Aggregate((sum, next) => sum!.hypot(next!));
     }
 }
 

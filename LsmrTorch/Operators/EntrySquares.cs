@@ -30,29 +30,31 @@ internal static unsafe class EntrySquares
         long stride = m == 1 ? n : matrix.stride(0);
         nint from = Memory.Address(matrix);
         EntryNorms norms = Sum(m, n, m * n, (first, end, rows, columns) => {
-            for (long i = first; i < end; i++)
+            long i = first;
+            for (; i + 4 <= end; i += 4)
+                FourRows((T*)from + i * stride, stride, n, rows + i, columns);
+            for (; i < end; i++)
                 rows[i] = Row((T*)from + i * stride, n, columns);
         });
         GC.KeepAlive(matrix);
         return norms;
     }
 
-    /// <summary>
-    /// The norms of a matrix in compressed rows; null where the columns of a row do not rise, since then entries of one place
-    /// may have to be added first.
-    /// </summary>
-    public static EntryNorms? Norms(in CsrArrays A)
+    /// <summary>The norms of a matrix in compressed rows, each entry counted apart.</summary>
+    /// <param name="A">The matrix.</param>
+    /// <param name="areApart">Whether the columns of each row rise, so that no two entries have one place.</param>
+    public static EntryNorms Norms(in CsrArrays A, out bool areApart)
     {
         CsrArrays arrays = A;
         bool isNarrow = A.ColumnOf.dtype == ScalarType.Int32;
-        EntryNorms? norms = A.Values.dtype == ScalarType.Float64
+        (EntryNorms norms, areApart) = A.Values.dtype == ScalarType.Float64
             ? isNarrow ? Norms<double, int>(arrays) : Norms<double, long>(arrays)
             : isNarrow ? Norms<float, int>(arrays) : Norms<float, long>(arrays);
         A.KeepAlive();
         return norms;
     }
 
-    private static EntryNorms? Norms<T, I>(CsrArrays A) where T : unmanaged where I : unmanaged
+    private static (EntryNorms, bool) Norms<T, I>(CsrArrays A) where T : unmanaged where I : unmanaged
     {
         var entries = new CsrEntries<T, I>(A);
         int disordered = 0;
@@ -72,7 +74,7 @@ internal static unsafe class EntrySquares
                 rows[i] = sum;
             }
         });
-        return disordered == 0 ? norms : null;
+        return (norms, disordered == 0);
     }
 
     private delegate void Share(long first, long end, double* rows, double* columns);
@@ -89,6 +91,32 @@ internal static unsafe class EntrySquares
         Tensor sums = columns.sum(dim: 0);
         columns.Dispose();
         return new(rows.sqrt_(), sums.sqrt_());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FourRows<T>(T* a, long stride, long n, double* rows, double* columns) where T : unmanaged
+    {
+        T* b = a + stride, c = b + stride, d = c + stride;
+        Vector512<double> s0 = default, s1 = default, s2 = default, s3 = default;
+        long j = 0;
+        for (; j + Vector512<double>.Count <= n; j += Vector512<double>.Count) {
+            Vector512<double> x0 = Memory.GetEight(a + j), x1 = Memory.GetEight(b + j), x2 = Memory.GetEight(c + j), x3 = Memory.GetEight(d + j);
+            (x0, x1, x2, x3) = (x0 * x0, x1 * x1, x2 * x2, x3 * x3);
+            s0 += x0;
+            s1 += x1;
+            s2 += x2;
+            s3 += x3;
+            (Vector512.Load(columns + j) + (x0 + x1 + (x2 + x3))).Store(columns + j);
+        }
+        (rows[0], rows[1], rows[2], rows[3]) = (Vector512.Sum(s0), Vector512.Sum(s1), Vector512.Sum(s2), Vector512.Sum(s3));
+        for (; j < n; j++) {
+            double x0 = Memory.Get(a + j), x1 = Memory.Get(b + j), x2 = Memory.Get(c + j), x3 = Memory.Get(d + j);
+            rows[0] += x0 * x0;
+            rows[1] += x1 * x1;
+            rows[2] += x2 * x2;
+            rows[3] += x3 * x3;
+            columns[j] += x0 * x0 + x1 * x1 + (x2 * x2 + x3 * x3);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -178,6 +178,9 @@ public abstract partial class LinearOperator
     /// </summary>
     internal virtual EntryNorms? Norms() => null;
 
+    /// <summary>The norms of the columns exactly, also where entries of one place are to be added first; null as for <see cref="Norms"/>.</summary>
+    internal virtual Tensor? ColumnNorms() => Norms()?.Columns;
+
     /// <summary>S A as a dense matrix, where the operator has entries; null otherwise. Called under <c>no_grad()</c>.</summary>
     internal virtual Tensor? Sketched(SparseSigns S) => null;
 

@@ -36,7 +36,7 @@ public static class Preconditioner
             throw new ArgumentException($"probes must be positive, but is {probes}.", nameof(probes));
         using var scope = NewDisposeScope();
         using var guard = no_grad();
-        Tensor columns = A.Norms()?.Columns ?? EstimateColumnNorms(A, probes, seed);
+        Tensor columns = A.ColumnNorms() ?? EstimateColumnNorms(A, probes, seed);
         using Scalar one = 1.0, damping = damp;
         Tensor norms = columns.hypot(full_like(columns, damping));
         Require.Finite(norms, "The norms of A's columns");

@@ -76,6 +76,8 @@ internal sealed class SparseOperator : LinearOperator
 
     internal override EntryNorms? Norms() => Plain().Norms();
 
+    internal override Tensor? ColumnNorms() => Plain().ColumnNorms();
+
     internal override Tensor? Sketched(SparseSigns S) => Plain().Sketched(S);
 
     internal override bool MayRequireGrad => source.requires_grad;

@@ -112,7 +112,7 @@ internal sealed class ForwardSolve(LinearOperator A, Tensor b, Tensor? x0, doubl
             if (!gained)
                 break;
         }
-        double[] errors = small?.Correct(b, run.Solution, x0).Errors
+        double[] errors = small?.Errors(b, run.Solution, x0)
             ?? ForwardError.ByNorms(run, finding, Vectors.Norms(b, run.Columns.Count), damp, A.dtype,
                 options.Preconditioner is { } P ? (Augmented.Norm(A.Prepare()), Augmented.Norm(P, 4)) : null);
         // Where dense algebra shows that x has not two digits, and no loose tolerance allows that, a small backward error confirms

@@ -51,7 +51,7 @@ internal sealed class SolveAudit
         startFloors = StartFloors(x0, Count, A.dtype);
         bool isKnown = norms is { } all && double.IsFinite(Vectors.Norm(all.Rows)) && double.IsFinite(Vectors.Norm(all.Columns));
         this.norms = isKnown ? norms : null;
-        rowsAreGraded = isKnown && AreGraded(norms!.Value.Rows);
+        rowsAreGraded = isKnown && AreGraded(norms!.Value.Rows, Vectors.Epsilon(A.dtype));
         if (!isKnown && options.Preconditioner is { } P)
             preconditioned = Augmented.Norm(P is SketchedInverse sketch ? sketch.Inverse : A * P);
     }
@@ -146,10 +146,8 @@ internal sealed class SolveAudit
     {
         if (!rowsAreGraded)
             return null;
-        if (small is not null) {
-            SmallProblem.Correction correction = small.Correct(b, x, x0);
-            return correction.Image is { } image ? Divided(image, unit / correction.Scale) : null;
-        }
+        if (small is not null)
+            return small.Image(b, x, x0) is { } found ? Divided(found.Image, unit / found.Unit) : null;
         if (before is null)
             return null;
         Tensor step = Divided(x.sub(before), unit);
@@ -226,14 +224,17 @@ internal sealed class SolveAudit
 
     private static double[] Each(double[] of, Func<double, double> value) => [.. of.Select(value)];
 
-    // Rows that the round-off of the largest could hide: (ρ_i / ρ_max)² under eps^(2/3), in which a relative error of
-    // eps^(1/3) in x could pass for round-off.
-    private bool AreGraded(Tensor rows)
+    /// <summary>
+    /// Whether the round-off of the largest row could hide what others say: (ρ_i / ρ_max)² under eps^(2/3), in which a relative error of
+    /// eps^(1/3) in x could pass for round-off.
+    /// </summary>
+    public static bool AreGraded(Tensor rows, double eps)
     {
         if (rows.numel() == 0)
             return false;
+        using var scope = NewDisposeScope();
         double largest = Vectors.Read(rows.max());
-        using Scalar small = 2 * Math.Cbrt(Vectors.Epsilon(A.dtype)) * largest, zero = 0.0;
+        using Scalar small = 2 * Math.Cbrt(eps) * largest, zero = 0.0;
         return rows.lt(small).logical_and_(rows.gt(zero)).any().item<bool>();
     }
 
