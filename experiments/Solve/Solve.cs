@@ -97,6 +97,7 @@ internal static class Solve
         ["|x|", $"{result.SolutionNorm:G9}"],
         ["|A| at least", $"{result.NormEstimate:G4}"],
         ["cond(A) at least", $"{result.ConditionEstimate:G4}"],
+        ["error of x about", double.IsFinite(result.ErrorEstimate) ? $"{result.ErrorEstimate:G2}" : "unknown"],
         ["seconds", $"{result.Elapsed.TotalSeconds:G4}"],
     ]);
 
@@ -110,6 +111,7 @@ internal static class Solve
             ["normal_residual_norm"] = result.NormalResidualNorm,
             ["condition_estimate"] = result.ConditionEstimate,
             ["solution_norm"] = result.SolutionNorm,
+            ["error_estimate"] = result.ErrorEstimate,
             ["seconds"] = result.Elapsed.TotalSeconds,
             ["converged"] = result.Converged ? 1 : 0,
         },
