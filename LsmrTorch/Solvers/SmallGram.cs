@@ -103,7 +103,7 @@ internal sealed class SmallGram
     public double Error(double[] b, double[] x, double[] d)
     {
         const double Eps = 4 * 2.220446049250313e-16;
-        double[] r = new double[m], image = new double[order], magnitudes = new double[order];
+        double[] r = new double[m], sizes = new double[m], image = new double[order], magnitudes = new double[order];
         double weights = 0;
         for (int i = 0; i < m; i++) {
             double product = 0, size = 0;
@@ -112,23 +112,24 @@ internal sealed class SmallGram
                 size += Math.Abs(A[i * n + j] * x[j]);
             }
             r[i] = b[i] - product;
-            size += Math.Abs(b[i]);
-            weights += size * size;
+            sizes[i] = size + Math.Abs(b[i]);
+            weights += sizes[i] * sizes[i];
         }
         double error = 0;
         if (isWide) {
-            // δ = Aᵀ(A Aᵀ)⁻¹r, and what of d is not in A's row space.
-            double[] y = Solve([.. r.Select((value, i) => value / scales[i])]), z = Solve([.. Times(d).Select((value, i) => value / scales[i])]);
+            // δ = Aᵀ(A Aᵀ)⁻¹r, and what of d is not in A's row space: twice, since the first time leaves eps cond(G) of the rest.
+            double[] correction = Image(r), outside = (double[])d.Clone();
+            for (int pass = 0; pass < 2; pass++) {
+                double[] inside = Image(Times(outside));
+                for (int j = 0; j < n; j++)
+                    outside[j] -= inside[j];
+            }
             double hidden = 0;
             for (int i = 0; i < m; i++)
-                hidden = Math.Max(hidden, Math.Sqrt(inverse[i * order + i]) / scales[i]);
-            for (int j = 0; j < n; j++) {
-                double correction = -d[j];
-                for (int i = 0; i < m; i++)
-                    correction += A[i * n + j] * (y[i] + z[i]) / scales[i];
-                error += correction * correction;
-            }
-            return Math.Sqrt(error) + Eps * hidden * Math.Sqrt(weights);
+                hidden += Math.Sqrt(inverse[i * order + i]) / scales[i] * sizes[i];
+            for (int j = 0; j < n; j++)
+                error += correction[j] * correction[j] + outside[j] * outside[j];
+            return Math.Sqrt(error) + Eps * hidden;
         }
         for (int j = 0; j < n; j++) {
             double sum = -lambda * lambda * d[j], size = Math.Abs(sum);
@@ -151,16 +152,21 @@ internal sealed class SmallGram
         return Math.Sqrt(error) + Eps * Math.Sqrt(noise);
     }
 
-    private double[] Solve(double[] right)
+    // Aᵀ(A Aᵀ)⁻¹u
+    private double[] Image(double[] u)
     {
-        double[] result = new double[order];
+        double[] result = new double[n];
         for (int k = 0; k < order; k++) {
+            double sum = 0;
             for (int l = 0; l < order; l++)
-                result[k] += inverse[k * order + l] * right[l];
+                sum += inverse[k * order + l] * (u[l] / scales[l]);
+            for (int j = 0; j < n; j++)
+                result[j] += A[k * n + j] * (sum / scales[k]);
         }
         return result;
     }
 
+    // A x
     private double[] Times(double[] x)
     {
         double[] result = new double[m];
