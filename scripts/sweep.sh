@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Solves 100000 random problems, or as many as the first argument says, and takes gradients through a tenth as many, beside
-# their solutions in 32 digits: about half an hour on one core. LSMRTORCH_SWEEP_SEED sets the first seed.
+# their solutions in 32 digits: about ten minutes on one core. LSMRTORCH_SWEEP_SEED sets the first seed.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/setup.sh
