@@ -56,6 +56,8 @@ public static partial class Lsmr
         return result with { Solution = scope.MoveToOuter(result.Solution) };
     }
 
+    private const double MostDampOfOrder = 1e20;
+
     private static void RequireUse(LinearOperator A, double damp, LsmrOptions options)
     {
         bool isWide = damp == 0 && A.Rows < A.Columns;
@@ -69,6 +71,9 @@ public static partial class Lsmr
             if (P.dtype != A.dtype || P.device.ToString() != A.device.ToString())
                 throw new ArgumentException($"A preconditioner must have the operator's dtype and device, {A.dtype} on {A.device}, but is {P}.", nameof(options));
         }
+        if (options.Gradient.Order > 1 && A.dtype == ScalarType.Float32 && damp > MostDampOfOrder)
+            throw new ArgumentException($"With GradientOptions.Order over 1, a float32 damp must be at most {Text.Exact(MostDampOfOrder)}, "
+                + $"since vectors of the size 1 / damp² lose their digits, but it is {Text.Exact(damp)}; use float64.", "damp");
         if (options.Gradient.ErrorTarget is not null && damp == 0)
             throw new ArgumentException("GradientOptions.ErrorTarget needs a damping above zero: without it, errors can only be estimated.", nameof(options));
     }
